@@ -1,0 +1,261 @@
+//! Why the server ends a connection, and how each protocol says so: one enum, one table.
+
+/// The wire format of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// y-websocket on `/yjs`.
+    Yjs,
+    /// A service's raw frames on `/ws/room`.
+    Raw,
+}
+
+impl Protocol {
+    /// Every protocol, in the order of their numbers.
+    pub const ALL: [Self; 2] = [Self::Yjs, Self::Raw];
+
+    /// The word for logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Yjs => "yjs",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+/// Why the server ends a session or its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CloseReason {
+    /// The server stops or restarts.
+    Shutdown,
+    /// The peer reads too slowly.
+    Slow,
+    /// The peer sent what its protocol does not allow.
+    Malformed,
+    /// A message or a document is larger than allowed.
+    TooLarge,
+    /// No token, or one that is not ours.
+    Unauthenticated,
+    /// The token's time is over.
+    Expired,
+    /// The token does not reach so far.
+    Forbidden,
+    /// The room was deleted.
+    Deleted,
+    /// An operator or the service sent it away.
+    Kicked,
+    /// The room is on another node now.
+    Moved,
+    /// The room has as many connections as it may have.
+    RoomFull,
+    /// The room faulted, cannot be loaded, or holds this sender off.
+    RoomFault,
+}
+
+/// What a peer that is closed should do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Connect again, as it backs off anyway.
+    Again,
+    /// Get a new token first.
+    NewToken,
+    /// Do not come back by itself.
+    Never,
+}
+
+/// A WebSocket close: the code, what it means for coming back, and a sentence for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Close {
+    /// The close code, 1000 to 4999.
+    pub code: u16,
+    /// What the peer should do.
+    pub retry: Retry,
+    /// Sent as the close reason; at most 123 bytes.
+    pub text: &'static str,
+}
+
+impl CloseReason {
+    /// Every reason.
+    pub const ALL: [Self; 12] = [
+        Self::Shutdown,
+        Self::Slow,
+        Self::Malformed,
+        Self::TooLarge,
+        Self::Unauthenticated,
+        Self::Expired,
+        Self::Forbidden,
+        Self::Deleted,
+        Self::Kicked,
+        Self::Moved,
+        Self::RoomFull,
+        Self::RoomFault,
+    ];
+
+    /// The word for logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Shutdown => "shutdown",
+            Self::Slow => "slow",
+            Self::Malformed => "malformed",
+            Self::TooLarge => "too_large",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Expired => "expired",
+            Self::Forbidden => "forbidden",
+            Self::Deleted => "deleted",
+            Self::Kicked => "kicked",
+            Self::Moved => "moved",
+            Self::RoomFull => "room_full",
+            Self::RoomFault => "room_fault",
+        }
+    }
+
+    /// How `protocol` says this.
+    ///
+    /// On `/yjs` 4400 to 4499 are permanent since y-websocket 3.1 and everything else is
+    /// transient; 4408 and 4429 are never used, because other Yjs servers send them for passing
+    /// conditions. An expired token is transient there: the provider builds its URL anew for each
+    /// attempt, so that the next one carries a fresh token.
+    #[must_use]
+    pub const fn close(self, protocol: Protocol) -> Close {
+        let code = match protocol {
+            Protocol::Yjs => self.yjs_code(),
+            Protocol::Raw => self.raw_code(),
+        };
+        Close {
+            code,
+            retry: self.retry(),
+            text: self.text(),
+        }
+    }
+
+    const fn yjs_code(self) -> u16 {
+        match self {
+            Self::Shutdown => 1012,
+            Self::Slow => 4500,
+            Self::Malformed | Self::TooLarge => 4400,
+            Self::Unauthenticated => 4401,
+            Self::Expired => 4501,
+            Self::Forbidden | Self::Kicked => 4403,
+            Self::Deleted => 4404,
+            Self::Moved => 4502,
+            Self::RoomFull => 4503,
+            Self::RoomFault => 4504,
+        }
+    }
+
+    // Liveblocks' bands: 4000 to 4099 try again, 4100 to 4199 with a new token, 4001 and 4900
+    // upwards stay away.
+    const fn raw_code(self) -> u16 {
+        match self {
+            Self::Shutdown => 1012,
+            Self::Slow => 4010,
+            Self::Malformed => 4900,
+            Self::TooLarge => 4901,
+            Self::Unauthenticated => 4001,
+            Self::Expired => 4109,
+            Self::Forbidden => 4903,
+            Self::Deleted => 4904,
+            Self::Kicked => 4905,
+            Self::Moved => 4011,
+            Self::RoomFull => 4005,
+            Self::RoomFault => 4012,
+        }
+    }
+
+    const fn retry(self) -> Retry {
+        match self {
+            Self::Shutdown | Self::Slow | Self::Moved | Self::RoomFull | Self::RoomFault => {
+                Retry::Again
+            }
+            Self::Expired => Retry::NewToken,
+            Self::Malformed
+            | Self::TooLarge
+            | Self::Unauthenticated
+            | Self::Forbidden
+            | Self::Deleted
+            | Self::Kicked => Retry::Never,
+        }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Shutdown => "shutdown: the server restarts, connect again",
+            Self::Slow => "slow: too much was waiting for you, connect again",
+            Self::Malformed => "malformed: a message does not follow the protocol",
+            Self::TooLarge => "too_large: a message or the document is larger than allowed",
+            Self::Unauthenticated => "unauthenticated: the token is missing or not valid here",
+            Self::Expired => "expired: the token's time is over, connect with a new one",
+            Self::Forbidden => "forbidden: the token does not allow this room",
+            Self::Deleted => "deleted: the room was deleted",
+            Self::Kicked => "kicked: you were sent away",
+            Self::Moved => "moved: the room is on another node, connect again",
+            Self::RoomFull => "room_full: the room has all the connections it may have",
+            Self::RoomFault => "room_fault: the room cannot serve you now, try later",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cell_keeps_its_band() {
+        for reason in CloseReason::ALL {
+            let permanent = reason.retry() == Retry::Never;
+            let yjs = reason.close(Protocol::Yjs).code;
+            assert_eq!(
+                (4400..4500).contains(&yjs),
+                permanent,
+                "{reason:?} on yjs: {yjs}"
+            );
+            assert!(![4408, 4429].contains(&yjs));
+            let raw = reason.close(Protocol::Raw).code;
+            let stays_away = raw == 4001 || raw >= 4900;
+            assert_eq!(stays_away, permanent, "{reason:?} on raw: {raw}");
+            let new_token = (4100..4200).contains(&raw);
+            assert_eq!(new_token, reason.retry() == Retry::NewToken);
+        }
+    }
+
+    #[test]
+    fn the_table_is_what_clients_were_told() {
+        let codes: Vec<_> = CloseReason::ALL
+            .iter()
+            .map(|r| {
+                (
+                    r.name(),
+                    r.close(Protocol::Yjs).code,
+                    r.close(Protocol::Raw).code,
+                )
+            })
+            .collect();
+        assert_eq!(
+            codes,
+            [
+                ("shutdown", 1012, 1012),
+                ("slow", 4500, 4010),
+                ("malformed", 4400, 4900),
+                ("too_large", 4400, 4901),
+                ("unauthenticated", 4401, 4001),
+                ("expired", 4501, 4109),
+                ("forbidden", 4403, 4903),
+                ("deleted", 4404, 4904),
+                ("kicked", 4403, 4905),
+                ("moved", 4502, 4011),
+                ("room_full", 4503, 4005),
+                ("room_fault", 4504, 4012),
+            ]
+        );
+    }
+
+    #[test]
+    fn reasons_fit_a_close_frame() {
+        for reason in CloseReason::ALL {
+            let text = reason.close(Protocol::Yjs).text;
+            assert!(text.len() <= 123 && text.starts_with(reason.name()));
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The sans-IO heart of Greenroom: rooms, protocols, built-in behaviours, registry, store contract.
+
+pub mod close_reason;
+pub mod limits;
+pub mod protocol;
+pub mod store;

@@ -1,0 +1,3 @@
+//! Wire formats: one folder each, translating between frames and typed messages, sans-IO.
+
+pub mod lib0;

@@ -1,0 +1,1 @@
+//! The deterministic memory model of a store.

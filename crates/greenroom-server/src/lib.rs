@@ -1,0 +1,1 @@
+//! Everything of the Greenroom server that does IO.

@@ -1,0 +1,1 @@
+//! Greenroom under a virtual clock, network and disk.

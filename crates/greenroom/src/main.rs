@@ -1,0 +1,3 @@
+//! The greenroom command.
+
+fn main() {}
