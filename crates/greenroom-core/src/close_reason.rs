@@ -14,6 +14,16 @@ impl Protocol {
     /// Every protocol, in the order of their numbers.
     pub const ALL: [Self; 2] = [Self::Yjs, Self::Raw];
 
+    /// Whether a peer still holds what it sent, and sends it again when it is asked: then a lost
+    /// write costs it nothing and it stays connected.
+    #[must_use]
+    pub const fn resends(self) -> bool {
+        match self {
+            Self::Yjs => true,
+            Self::Raw => false,
+        }
+    }
+
     /// The word for logs and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {

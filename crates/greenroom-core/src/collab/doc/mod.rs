@@ -1,0 +1,10 @@
+//! Yjs documents on the server: gate, shadow, journal and jobs, awareness.
+
+pub mod awareness;
+pub(crate) mod document;
+pub mod engine;
+pub mod gate;
+mod intervals;
+pub mod job;
+pub mod shadow;
+pub mod update;

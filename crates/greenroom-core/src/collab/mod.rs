@@ -1,0 +1,312 @@
+//! Collab rooms: what people edit together. One order and one journal for all of a room's
+//! documents, whichever protocol addresses them.
+
+pub mod doc;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use greenroom_service::{
+    Fault, Left, Millis, Outcome, Refuse, Rights, Session, SessionId, Start, TaskId, TaskResult, To,
+};
+
+use crate::protocol::{ClientMessage, ServerMessage, YjsMessage};
+use crate::room::behaviour::{Behaviour, BehaviourFactory, Cx, Effect, Past, Progress, Visibility};
+use crate::room::job::{ComputeId, Job, JobDone};
+use crate::room::presence::Presence;
+use crate::room::session::Link;
+use crate::store::Part;
+use crate::store::envelope::RecordKind;
+use doc::document::{Document, read_document_record, read_snapshot};
+use doc::job::{DocumentJob, DocumentJobDone, LoadDocument};
+
+/// Makes collab rooms.
+#[must_use]
+pub fn collab_rooms() -> Arc<BehaviourFactory> {
+    Arc::new(|_| Box::new(Collab::default()) as Box<dyn Behaviour>)
+}
+
+/// The behaviour of a collab room.
+#[derive(Debug, Default)]
+struct Collab {
+    documents: BTreeMap<String, Document>,
+    /// The job that reads the past, and up to where each document's snapshot reaches.
+    loading: Option<(ComputeId, BTreeMap<String, u64>)>,
+}
+
+impl Collab {
+    fn document(&mut self, name: &str) -> &mut Document {
+        self.documents.entry(name.to_owned()).or_insert_with(|| Document::new(name))
+    }
+
+    /// Tells everybody of the document about these awareness entries.
+    fn tell_awareness(name: &str, to: To, clients: &[u64], cx: &mut Cx<'_>) {
+        if clients.is_empty() {
+            return;
+        }
+        let Some(awareness) = cx.presence.awareness.get(name) else { return };
+        let update = awareness.encode(clients);
+        let message = ServerMessage::Yjs(name.to_owned(), YjsMessage::Awareness(update));
+        cx.send(to, message, Visibility::Early);
+    }
+
+    fn tell_all_awareness(name: &str, session: SessionId, cx: &mut Cx<'_>) {
+        let Some(awareness) = cx.presence.awareness.get(name) else { return };
+        let present: Vec<_> = awareness.present().collect();
+        Self::tell_awareness(name, To::One(session), &present, cx);
+    }
+
+    fn expire_awareness(cx: &mut Cx<'_>) {
+        let now = cx.now;
+        let mut gone = Vec::new();
+        for (name, awareness) in &mut cx.presence.awareness {
+            if awareness.poll_timeout().is_some_and(|at| at <= now) {
+                gone.push((name.clone(), awareness.expire(now)));
+            }
+        }
+        for (name, clients) in gone {
+            Self::tell_awareness(&name, To::All, &clients, cx);
+        }
+        cx.presence.awareness.retain(|_, awareness| !awareness.is_empty());
+    }
+
+    fn all_done(&self) -> Progress {
+        if self.loading.is_some() || self.documents.values().any(Document::is_busy) {
+            Progress::Working
+        } else {
+            Progress::Ready
+        }
+    }
+}
+
+impl Behaviour for Collab {
+    fn load(&mut self, past: Past, cx: &mut Cx<'_>) -> Result<Progress, Fault> {
+        let (documents, covered) = documents_of(past)?;
+        if documents.is_empty() {
+            return Ok(Progress::Ready);
+        }
+        let id = cx.compute(Job::Document(DocumentJob::Load(documents)));
+        self.loading = Some((id, covered));
+        Ok(Progress::Working)
+    }
+
+    fn start(&mut self, why: Start, cx: &mut Cx<'_>) -> Outcome {
+        if why != Start::Rebuilt {
+            return Ok(());
+        }
+        // Peers hold what a rebuild or a failed append lost; they send it when they are asked.
+        let sessions: Vec<_> = cx.links.iter().map(|(id, l)| (*id, l.document.clone())).collect();
+        for (session, name) in sessions {
+            self.document(&name).ask(To::One(session), cx);
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, session: &Session, link: &Link, cx: &mut Cx<'_>) -> Result<Rights, Refuse> {
+        if !session.rights.has(Rights::READ) {
+            return Err(Refuse::new("forbidden", "the token does not allow reading here"));
+        }
+        if link.document.len() > cx.limits.document_name_bytes_max {
+            return Err(Refuse::new("document_name", "the name of the document is too long"));
+        }
+        let known = self.documents.contains_key(&link.document);
+        if !known && self.documents.len() >= cx.limits.documents_max {
+            return Err(Refuse::new("documents_full", "the room has all documents it may have"));
+        }
+        Ok(session.rights)
+    }
+
+    fn join(&mut self, session: SessionId, cx: &mut Cx<'_>) -> Outcome {
+        let name = cx.links[&session].document.clone();
+        self.document(&name).ask(To::One(session), cx);
+        Self::tell_all_awareness(&name, session, cx);
+        Ok(())
+    }
+
+    fn message(&mut self, session: SessionId, message: ClientMessage, cx: &mut Cx<'_>) -> Outcome {
+        let links = cx.links;
+        let name = &links[&session].document;
+        let rights = cx.sessions[&session].rights;
+        match message {
+            ClientMessage::SyncStep1(vector) => {
+                self.document(name).answer(session, vector, cx);
+                Ok(())
+            }
+            ClientMessage::SyncStep2(update) | ClientMessage::Update(update) => {
+                self.document(name).take(session, update, rights.has(Rights::WRITE), cx)
+            }
+            ClientMessage::Awareness(_) if !rights.has(Rights::PRESENCE) => {
+                Err(Refuse::new("no_presence", "the token does not allow being seen here").into())
+            }
+            ClientMessage::Awareness(entries) => {
+                let user = &cx.sessions[&session].user;
+                let sessions = cx.sessions;
+                let same_user = |other| sessions.get(&other).is_none_or(|s| s.user == *user);
+                let awareness = cx.presence.awareness.entry(name.clone()).or_default();
+                let changed =
+                    awareness.announce(cx.now, session, &entries, cx.limits, same_user);
+                Self::tell_awareness(name, To::All, &changed, cx);
+                Ok(())
+            }
+            ClientMessage::QueryAwareness => {
+                Self::tell_all_awareness(name, session, cx);
+                Ok(())
+            }
+            ClientMessage::Frame(_) => {
+                Err(Refuse::new("wrong_room", "this room holds documents, not a service").into())
+            }
+        }
+    }
+
+    fn leave(&mut self, session: &Session, link: &Link, _: Left, cx: &mut Cx<'_>) -> Outcome {
+        let name = &link.document;
+        if let Some(document) = self.documents.get_mut(name) {
+            document.leave(session.id);
+            let heard = cx.links.values().any(|other| other.document == *name);
+            if document.is_unused() && !heard {
+                self.documents.remove(name);
+            }
+        }
+        if let Some(awareness) = cx.presence.awareness.get_mut(name) {
+            let gone = awareness.leave(cx.now, session.id);
+            Self::tell_awareness(name, To::All, &gone, cx);
+        }
+        Ok(())
+    }
+
+    fn catch_up(&mut self, session: SessionId, missed_from: u64, cx: &mut Cx<'_>) -> Outcome {
+        let name = cx.links[&session].document.clone();
+        self.document(&name).catch_up(session, missed_from, cx);
+        Self::tell_all_awareness(&name, session, cx);
+        Ok(())
+    }
+
+    fn timeout(&mut self, cx: &mut Cx<'_>) -> Outcome {
+        Self::expire_awareness(cx);
+        for document in self.documents.values_mut() {
+            document.drop_idle_engine(cx.now);
+        }
+        Ok(())
+    }
+
+    fn poll_timeout(&self, presence: &Presence) -> Option<Millis> {
+        let awareness = presence.awareness.values().filter_map(|table| table.poll_timeout());
+        let engines = self.documents.values().filter_map(Document::poll_timeout);
+        awareness.chain(engines).min()
+    }
+
+    fn compute_done(
+        &mut self,
+        id: ComputeId,
+        done: JobDone,
+        cx: &mut Cx<'_>,
+    ) -> Result<Progress, Fault> {
+        if self.loading.as_ref().is_some_and(|(loading, _)| *loading == id) {
+            let (_, covered) = self.loading.take().expect("checked above");
+            let JobDone::Document(DocumentJobDone::Loaded(documents)) = done else {
+                return Err(Fault("the documents cannot be read".into()));
+            };
+            for loaded in documents {
+                for (seq, error) in &loaded.unreadable {
+                    let note = format!("stored update at seq {seq} cannot be read: {error}");
+                    cx.effects.push(Effect::Note(note));
+                }
+                let name = loaded.past.name.clone();
+                let base_seq = covered.get(&name).copied().unwrap_or(0);
+                self.documents.insert(name, Document::from_loaded(loaded, base_seq));
+            }
+        } else if let Some(document) = self.documents.values_mut().find(|d| d.runs(id)) {
+            match done {
+                JobDone::Document(DocumentJobDone::Worked(worked)) => {
+                    document.worked(Some(*worked), cx);
+                }
+                JobDone::Document(DocumentJobDone::Loaded(_)) | JobDone::Panicked => {
+                    document.worked(None, cx);
+                }
+            }
+        }
+        Ok(self.all_done())
+    }
+
+    fn task_done(&mut self, _: TaskId, _: TaskResult, _: &mut Cx<'_>) -> Outcome {
+        Ok(())
+    }
+
+    fn prepare_stop(&mut self, cx: &mut Cx<'_>) -> Progress {
+        let mut progress = Progress::Ready;
+        for document in self.documents.values_mut() {
+            if document.prepare_stop(cx) {
+                progress = Progress::Working;
+            }
+        }
+        progress
+    }
+
+    fn after_event(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        let keeps = |effect: &Effect| matches!(effect, Effect::Snapshot(..));
+        let kept_one = cx.effects.iter().any(keeps);
+        for document in self.documents.values_mut() {
+            document.work(cx);
+            if kept_one {
+                document.renew_snapshot(cx);
+            }
+        }
+        Ok(())
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let written = self.documents.iter().filter(|(_, document)| !document.is_blank());
+        written.map(|(name, _)| Part::Document(name.clone())).collect()
+    }
+
+    fn next_wake(&self) -> Option<Millis> {
+        None
+    }
+
+    fn survives_unload(&self) -> bool {
+        true
+    }
+
+    fn state_hash(&self) -> u64 {
+        let fold = |hash: u64, document: &Document| {
+            (hash ^ u64::from(document.state_hash())).wrapping_mul(0x0100_0000_01b3)
+        };
+        let written = self.documents.values().filter(|document| !document.is_unused());
+        written.fold(0xcbf2_9ce4_8422_2325, fold)
+    }
+
+    fn kind(&self) -> &'static str {
+        "collab"
+    }
+}
+
+/// Sorts the past by document: what each job input is, and up to where its snapshot reaches.
+fn documents_of(past: Past) -> Result<(Vec<LoadDocument>, BTreeMap<String, u64>), Fault> {
+    let mut documents: BTreeMap<String, LoadDocument> = BTreeMap::new();
+    let mut covered = BTreeMap::new();
+    let blank = |name: &str| LoadDocument {
+        name: name.into(),
+        base: Bytes::new(),
+        tail: Vec::new(),
+        unmergeable: Vec::new(),
+    };
+    for (part, seq, data) in past.snapshots {
+        let Part::Document(name) = part else { continue };
+        let (base, unmergeable) = read_snapshot(&data)
+            .map_err(|error| Fault(format!("a document's snapshot cannot be read: {error}")))?;
+        covered.insert(name.clone(), seq);
+        documents.insert(name.clone(), LoadDocument { base, unmergeable, ..blank(&name) });
+    }
+    for (seq, record) in past.records.into_iter().filter(|(_, r)| r.kind == RecordKind::Document) {
+        let (name, update) = read_document_record(&record.data)
+            .map_err(|error| Fault(format!("the record at seq {seq} cannot be read: {error}")))?;
+        if covered.get(name).is_some_and(|covered| *covered >= seq) {
+            continue;
+        }
+        documents.entry(name.into()).or_insert_with(|| blank(name)).tail.push((seq, update));
+    }
+    Ok((documents.into_values().collect(), covered))
+}

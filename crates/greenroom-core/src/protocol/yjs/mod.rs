@@ -1,0 +1,130 @@
+//! The y-websocket dialect (y-protocols 1.0.7 sync and awareness, y-websocket 3): one binary
+//! WebSocket frame is one message. Trailing messages of peers that pipeline are read too; we never
+//! send any, because the clients read the first message of a frame and ignore the rest.
+
+#[cfg(test)]
+mod tests;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use greenroom_service::Message;
+
+use super::lib0::{ReadError, Reader, put_var_bytes, put_var_uint, var_uint_len};
+use super::websocket::{Opcode, frame};
+use super::{ClientMessage, ServerMessage, YjsMessage};
+use crate::close_reason::CloseReason;
+use crate::collab::doc::awareness::read_awareness;
+use crate::collab::doc::gate::check_update;
+use crate::collab::doc::update::StateVector;
+use crate::limits::Limits;
+
+const SYNC: u64 = 0;
+const AWARENESS: u64 = 1;
+const AUTH: u64 = 2;
+const QUERY_AWARENESS: u64 = 3;
+
+const STEP1: u64 = 0;
+const STEP2: u64 = 1;
+const UPDATE: u64 = 2;
+
+/// A message that changes nothing: an awareness update of no states. Sent to a peer that would
+/// otherwise hear nothing for 30 s and give up.
+#[must_use]
+pub fn keep_alive() -> Bytes {
+    frame(Opcode::Binary, &[AWARENESS as u8, 1, 0])
+}
+
+/// Decodes the messages of one frame.
+///
+/// # Errors
+/// The reason with which the connection is to be closed.
+pub fn decode(
+    received: &Message,
+    limits: &Limits,
+    out: &mut Vec<ClientMessage>,
+) -> Result<(), CloseReason> {
+    let Message::Binary(bytes) = received else { return Err(CloseReason::Malformed) };
+    if bytes.len() > limits.yjs_frame_bytes_max {
+        return Err(CloseReason::TooLarge);
+    }
+    let mut reader = Reader::new(bytes);
+    loop {
+        out.push(decode_one(bytes, &mut reader, limits)?);
+        if reader.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+fn decode_one(
+    bytes: &Bytes,
+    reader: &mut Reader<'_>,
+    limits: &Limits,
+) -> Result<ClientMessage, CloseReason> {
+    let malformed = |_: ReadError| CloseReason::Malformed;
+    match reader.var_uint().map_err(malformed)? {
+        SYNC => {
+            let step = reader.var_uint().map_err(malformed)?;
+            let body = bytes.slice_ref(reader.var_bytes().map_err(malformed)?);
+            match step {
+                STEP1 => StateVector::decode(&body)
+                    .map(ClientMessage::SyncStep1)
+                    .map_err(|_| CloseReason::Malformed),
+                STEP2 => check_update(body)
+                    .map(ClientMessage::SyncStep2)
+                    .map_err(|_| CloseReason::Malformed),
+                UPDATE => check_update(body)
+                    .map(ClientMessage::Update)
+                    .map_err(|_| CloseReason::Malformed),
+                _ => Err(CloseReason::Malformed),
+            }
+        }
+        AWARENESS => {
+            let body = bytes.slice_ref(reader.var_bytes().map_err(malformed)?);
+            read_awareness(&body, limits).map(ClientMessage::Awareness)
+        }
+        // y-sweet's client answers the question with the question's own type and a body.
+        QUERY_AWARENESS if reader.is_empty() => Ok(ClientMessage::QueryAwareness),
+        QUERY_AWARENESS => {
+            let body = bytes.slice_ref(reader.var_bytes().map_err(malformed)?);
+            read_awareness(&body, limits).map(ClientMessage::Awareness)
+        }
+        _ => Err(CloseReason::Malformed),
+    }
+}
+
+/// Encodes `message` as a frame; `None` when this dialect does not carry it.
+#[must_use]
+pub fn encode(message: &ServerMessage) -> Option<Bytes> {
+    let payload = match message {
+        ServerMessage::Yjs(_, yjs) => match yjs {
+            YjsMessage::SyncStep1(vector) => sync(STEP1, vector),
+            YjsMessage::SyncStep2(update) => sync(STEP2, update),
+            YjsMessage::Update(update) => sync(UPDATE, update),
+            YjsMessage::Awareness(update) => {
+                let mut out = BytesMut::with_capacity(update.len() + 10);
+                put_var_uint(&mut out, AWARENESS);
+                put_var_bytes(&mut out, update);
+                out
+            }
+        },
+        ServerMessage::Refused(refuse) => {
+            // Sub-type 0, permission denied: the client shows the reason in its console.
+            let reason = format!("{}: {}", refuse.code, refuse.reason);
+            let mut out = BytesMut::with_capacity(reason.len() + 10);
+            put_var_uint(&mut out, AUTH);
+            put_var_uint(&mut out, 0);
+            put_var_bytes(&mut out, reason.as_bytes());
+            out
+        }
+        ServerMessage::Frame(_) => return None,
+    };
+    Some(frame(Opcode::Binary, &payload))
+}
+
+fn sync(step: u64, body: &[u8]) -> BytesMut {
+    let mut out = BytesMut::with_capacity(2 + var_uint_len(body.len() as u64) + body.len());
+    out.put_u8(SYNC as u8);
+    out.put_u8(step as u8);
+    put_var_bytes(&mut out, body);
+    out
+}

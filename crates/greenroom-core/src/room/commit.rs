@@ -1,0 +1,320 @@
+//! Carries out what a committed event recorded, and drives the store: appends, snapshots, trims.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use greenroom_service::{SessionId, Start, To};
+
+use super::behaviour::{Effect, Slot, Visibility};
+use super::outbox::{Stamp, Stream};
+use super::{Output, Phase, Room, Source, Stopped, StoreTask};
+use crate::close_reason::CloseReason;
+use crate::protocol::{self, ServerMessage};
+use crate::store::envelope::{encode_row, seal_snapshot};
+use crate::store::{
+    Append, MetaChange, Part, Snapshot, StoreError, StoreReply, StoreRequest,
+};
+
+/// What a request to the store was for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Load,
+    Append,
+    Snapshot(Part, u64),
+    Trim,
+    Release,
+}
+
+/// The seqs of the two snapshots that are kept of a part; 0 for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Generations {
+    pub(super) newest: u64,
+    pub(super) older: u64,
+}
+
+impl Room {
+    /// Carries out the effects of an event that said `Ok`, in order; all its records count as made
+    /// before its first send.
+    pub(super) fn commit(&mut self, effects: Vec<Effect>) {
+        let mut others = Vec::with_capacity(effects.len());
+        for effect in effects {
+            match effect {
+                Effect::Record(record) => self.journal.push(record, self.now),
+                other => others.push(other),
+            }
+        }
+        for effect in others {
+            match effect {
+                Effect::Record(_) => unreachable!("taken out above"),
+                Effect::Send(to, message, visibility) => {
+                    let gate = self.gate(visibility);
+                    self.send(to, &message, gate, None);
+                }
+                Effect::SendLatest(to, slot, message, visibility) => {
+                    let gate = self.gate(visibility);
+                    self.send(to, &message, gate, Some(slot));
+                }
+                Effect::Close(id, reason) => self.outbox.close(id, reason),
+                Effect::Tag(id, tag) => {
+                    if let Some(session) = self.sessions.get_mut(&id) {
+                        session.tag = Some(tag);
+                    }
+                }
+                Effect::Task(id, spec) => self.outputs.push_back(Output::Task(id, spec)),
+                Effect::Compute(id, job) => self.outputs.push_back(Output::Compute(id, job)),
+                Effect::Snapshot(part, seq, data) => self.snapshots.push((part, seq, data)),
+                Effect::Note(text) => self.outputs.push_back(Output::Note(text)),
+            }
+        }
+        self.put_snapshots();
+    }
+
+    fn gate(&self, visibility: Visibility) -> u64 {
+        match visibility {
+            Visibility::Early => 0,
+            Visibility::Durable => self.journal.head(),
+        }
+    }
+
+    /// Encodes `message` once per protocol and hands it to those that shall hear it.
+    pub(super) fn send(
+        &mut self,
+        to: To,
+        message: &ServerMessage,
+        gate: u64,
+        slot: Option<Slot>,
+    ) {
+        let gate = if gate > self.journal.durable() { gate } else { 0 };
+        if gate > 0 {
+            self.journal.hurry(gate);
+        }
+        match to {
+            To::All => self.send_shared(message, gate, None, slot),
+            To::Except(id) => self.send_shared(message, gate, Some(id), slot),
+            To::One(id) => self.send_each(&[id], message, gate, slot),
+            To::Many(ids) => self.send_each(&ids, message, gate, slot),
+            To::Tagged(tag) => {
+                let tagged = |session: &&greenroom_service::Session| {
+                    session.tag.as_deref() == Some(&tag)
+                };
+                let ids: Vec<_> =
+                    self.sessions.values().filter(tagged).map(|session| session.id).collect();
+                self.send_each(&ids, message, gate, slot);
+            }
+        }
+    }
+
+    fn send_shared(
+        &mut self,
+        message: &ServerMessage,
+        gate: u64,
+        except: Option<SessionId>,
+        slot: Option<Slot>,
+    ) {
+        if slot.is_some() {
+            let ids: Vec<_> =
+                self.sessions.keys().copied().filter(|id| Some(*id) != except).collect();
+            return self.send_each(&ids, message, gate, slot);
+        }
+        let stamp = Stamp { gate, next_seq: self.journal.next_seq() };
+        let document = match message {
+            ServerMessage::Yjs(document, _) => Some(document.as_str()),
+            ServerMessage::Frame(_) | ServerMessage::Refused(_) => None,
+        };
+        let hears = |stream: &&Stream| document.is_none_or(|d| stream.document == d);
+        let streams: Vec<_> = self.outbox.streams().filter(hears).cloned().collect();
+        let mut encoded: BTreeMap<_, Option<Bytes>> = BTreeMap::new();
+        for stream in streams {
+            let frame = encoded
+                .entry(stream.protocol)
+                .or_insert_with(|| protocol::encode(stream.protocol, message));
+            if let Some(frame) = frame {
+                self.outbox.broadcast(&stream, frame.clone(), stamp, except);
+            }
+        }
+    }
+
+    fn send_each(
+        &mut self,
+        ids: &[SessionId],
+        message: &ServerMessage,
+        gate: u64,
+        slot: Option<Slot>,
+    ) {
+        let mut encoded: BTreeMap<_, Option<Bytes>> = BTreeMap::new();
+        for id in ids {
+            let Some(stream) = self.outbox.stream_of(*id) else { continue };
+            let protocol = stream.protocol;
+            let frame =
+                encoded.entry(protocol).or_insert_with(|| protocol::encode(protocol, message));
+            if let Some(frame) = frame {
+                self.outbox.send(*id, frame.clone(), gate, slot);
+            }
+        }
+    }
+
+    /// Appends what waits, if it is due.
+    pub(super) fn submit_due(&mut self) {
+        if self.journal.is_due(self.now, &self.config.limits) {
+            self.submit();
+        }
+    }
+
+    /// Appends what waits without waiting for company.
+    pub(super) fn submit_all(&mut self) {
+        self.journal.hurry(self.journal.head());
+        self.submit_due();
+    }
+
+    fn submit(&mut self) {
+        if matches!(self.phase, Phase::Stopped) {
+            return;
+        }
+        let lease = self.journal.lease.expect("a room that has records has a lease");
+        let task = self.fresh_task(Asked::Append);
+        let (first_seq, records) = self.journal.submit(task);
+        let data = encode_row(lease.incarnation, lease.epoch, first_seq, self.now, &records);
+        // A rebuild submits what is left while there is no behaviour to ask; its wish stays.
+        if let Some(behaviour) = &self.behaviour {
+            self.next_wake = behaviour.next_wake();
+        }
+        let kind = if self.known_to_store {
+            None
+        } else {
+            self.behaviour.as_ref().map(|behaviour| behaviour.kind().into())
+        };
+        self.known_to_store = true;
+        let append = Append {
+            room: self.config.id.clone(),
+            lease,
+            first_seq,
+            count: records.len() as u64,
+            data,
+            next_wake: self.next_wake,
+            meta: MetaChange { kind, now: self.now, metadata: None, accesses: None },
+            queue: Vec::new(),
+        };
+        self.outputs.push_back(Output::Store(task, StoreRequest::Append(append)));
+    }
+
+    fn fresh_task(&mut self, asked: Asked) -> StoreTask {
+        self.next_id += 1;
+        let task = StoreTask(self.next_id);
+        self.asked.insert(task, asked);
+        task
+    }
+
+    pub(super) fn ask(&mut self, asked: Asked, request: StoreRequest) {
+        let task = self.fresh_task(asked);
+        self.outputs.push_back(Output::Store(task, request));
+    }
+
+    pub(super) fn store_done(&mut self, task: StoreTask, reply: StoreReply) {
+        match self.asked.remove(&task) {
+            Some(Asked::Load) => self.loaded(reply),
+            Some(Asked::Append) => self.appended(reply),
+            Some(Asked::Snapshot(part, seq)) => self.snapshot_put(part, seq, &reply),
+            Some(Asked::Trim) => self.go_on_draining(),
+            Some(Asked::Release) => self.stopped(Stopped::Drained),
+            // A reply to a request of before a rebuild: what it was about is read anew.
+            None => {}
+        }
+    }
+
+    fn appended(&mut self, reply: StoreReply) {
+        match reply {
+            StoreReply::Done => {
+                let durable = self.journal.appended();
+                self.outbox.set_durable(durable);
+                self.put_snapshots();
+                self.go_on_loading();
+                self.go_on_draining();
+            }
+            StoreReply::Failed(StoreError::Fenced | StoreError::Held(_)) => {
+                self.close_all(CloseReason::Moved);
+                self.stopped(Stopped::Moved);
+            }
+            StoreReply::Failed(error) => self.append_failed(&error),
+            other => {
+                let what = format!("store answered {other:?} to an append");
+                self.append_failed(&StoreError::Io(what));
+            }
+        }
+    }
+
+    /// Rolls the room back to what is durable. Whoever still holds what is lost is asked for it
+    /// when the store takes writes again; everybody else is told to come back.
+    fn append_failed(&mut self, error: &StoreError) {
+        self.outputs.push_back(Output::Note(format!("append failed: {error}")));
+        self.journal.forget();
+        self.journal.hold_writes(self.now);
+        self.outbox.roll_back();
+        self.snapshots.clear();
+        let lost: Vec<_> = self
+            .links
+            .iter()
+            .filter(|(_, link)| !link.protocol.resends())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in lost {
+            self.outbox.close(id, CloseReason::RoomFault);
+        }
+        match self.phase {
+            Phase::Live | Phase::Loading(_) => self.rebuild(),
+            Phase::Draining(_) => self.stopped(Stopped::StoreFailed(error.to_string())),
+            Phase::Stopped => {}
+        }
+    }
+
+    /// Takes writes again when the wait is over, and asks for what was lost meanwhile.
+    pub(super) fn resume_writes(&mut self) {
+        if self.journal.resume_at().is_some_and(|at| at <= self.now) {
+            self.journal.resume();
+            self.event(Source::Room, |b, cx| b.start(Start::Rebuilt, cx));
+        }
+    }
+
+    /// Hands over the snapshots whose records are durable by now.
+    fn put_snapshots(&mut self) {
+        let durable = self.journal.durable();
+        let (ready, held) = std::mem::take(&mut self.snapshots)
+            .into_iter()
+            .partition(|(_, seq, _)| *seq <= durable);
+        self.snapshots = held;
+        let Some(lease) = self.journal.lease else { return };
+        for (part, seq, data) in ready {
+            let data = seal_snapshot(lease.incarnation, seq, &data);
+            let snapshot = Snapshot { part: part.clone(), seq, data };
+            let room = self.config.id.clone();
+            let request = StoreRequest::PutSnapshot { room, lease, snapshot };
+            self.ask(Asked::Snapshot(part, seq), request);
+        }
+    }
+
+    fn snapshot_put(&mut self, part: Part, seq: u64, reply: &StoreReply) {
+        if *reply == StoreReply::Done {
+            let generations = self.generations.entry(part).or_default();
+            if seq > generations.newest {
+                *generations = Generations { newest: seq, older: generations.newest };
+            }
+            self.trim();
+        } else {
+            self.outputs.push_back(Output::Note(format!("snapshot not kept: {reply:?}")));
+        }
+        self.go_on_draining();
+    }
+
+    /// Drops the rows that no kept snapshot needs: those below the oldest of the older ones.
+    fn trim(&mut self) {
+        let Some(behaviour) = &self.behaviour else { return };
+        let older = |part: &Part| self.generations.get(part).map_or(0, |g| g.older);
+        let below_seq = behaviour.parts().iter().map(older).min().unwrap_or(0) + 1;
+        if below_seq <= self.trimmed_below {
+            return;
+        }
+        self.trimmed_below = below_seq;
+        let lease = self.journal.lease.expect("a snapshot was put under it");
+        let room = self.config.id.clone();
+        self.ask(Asked::Trim, StoreRequest::Trim { room, lease, below_seq });
+    }
+}

@@ -1,0 +1,138 @@
+//! The room's side of its journal: records that wait for company, the append in flight, and how far
+//! stable storage has come.
+
+use greenroom_service::Millis;
+
+use super::StoreTask;
+use crate::limits::Limits;
+use crate::store::Lease;
+use crate::store::envelope::Record;
+
+/// The longest wait before writes are tried again after a failed append.
+const RESUME_MS_MAX: u64 = 2_000;
+/// The first such wait.
+const RESUME_MS_MIN: u64 = 100;
+
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    pub(super) lease: Option<Lease>,
+    /// The last record made.
+    head: u64,
+    /// The last record on stable storage.
+    durable: u64,
+    waiting: Vec<Record>,
+    waiting_bytes: usize,
+    waiting_since: Option<Millis>,
+    /// Somebody waits for what is waiting: do not wait for company.
+    urgent: bool,
+    in_flight: Option<(StoreTask, u64)>,
+    /// The store refused an append: no writes until then.
+    resume_at: Option<Millis>,
+    resume_ms: u64,
+}
+
+impl Journal {
+    pub(super) fn start(&mut self, lease: Lease, head: u64) {
+        assert!(self.waiting.is_empty() && self.in_flight.is_none(), "a journal starts empty");
+        self.lease = Some(lease);
+        self.head = head;
+        self.durable = head;
+    }
+
+    pub(super) fn next_seq(&self) -> u64 {
+        self.head + 1
+    }
+
+    pub(super) fn head(&self) -> u64 {
+        self.head
+    }
+
+    pub(super) fn durable(&self) -> u64 {
+        self.durable
+    }
+
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.in_flight.is_none() && self.waiting.is_empty()
+    }
+
+    pub(super) fn push(&mut self, record: Record, now: Millis) {
+        self.head += 1;
+        self.waiting_bytes += record.data.len();
+        self.waiting.push(record);
+        self.waiting_since.get_or_insert(now);
+    }
+
+    /// Somebody waits for record `seq`.
+    pub(super) fn hurry(&mut self, seq: u64) {
+        let submitted = self.head - self.waiting.len() as u64;
+        self.urgent |= seq > submitted;
+    }
+
+    /// When what waits is to be appended at the latest. Aligned to the window, so that the rooms
+    /// of a process come together and share one sync.
+    pub(super) fn due_at(&self, limits: &Limits) -> Option<Millis> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        let since = self.waiting_since?;
+        let window = limits.commit_window_ms.max(1);
+        Some(Millis((since.0 / window + 1) * window))
+    }
+
+    /// Whether what waits is to be appended now.
+    pub(super) fn is_due(&self, now: Millis, limits: &Limits) -> bool {
+        let Some(at) = self.due_at(limits) else { return false };
+        self.urgent || at <= now || self.waiting_bytes >= limits.commit_bytes_max
+    }
+
+    /// Hands over what waits, with the seq of its first record.
+    pub(super) fn submit(&mut self, task: StoreTask) -> (u64, Vec<Record>) {
+        assert!(self.in_flight.is_none(), "one append at a time keeps the order");
+        let records = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        self.waiting_since = None;
+        self.urgent = false;
+        self.in_flight = Some((task, self.head));
+        (self.head - records.len() as u64 + 1, records)
+    }
+
+    /// The append was answered: all up to the seq that this gives is durable.
+    pub(super) fn appended(&mut self) -> u64 {
+        let (_, last) = self.in_flight.take().expect("an append was in flight");
+        self.durable = last;
+        self.resume_ms = 0;
+        last
+    }
+
+    /// The append failed, or the room faulted: forgets what is not durable.
+    pub(super) fn forget(&mut self) {
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+        self.waiting_since = None;
+        self.urgent = false;
+        self.in_flight = None;
+        self.head = self.durable;
+    }
+
+    /// What the store holds after all, read anew.
+    pub(super) fn reset_head(&mut self, head: u64) {
+        assert!(self.is_settled(), "nothing is under way when the past is read");
+        self.head = head;
+        self.durable = head;
+    }
+
+    /// No writes for a while, longer each time.
+    pub(super) fn hold_writes(&mut self, now: Millis) {
+        self.resume_ms = (self.resume_ms * 2).clamp(RESUME_MS_MIN, RESUME_MS_MAX);
+        self.resume_at = Some(now.plus(self.resume_ms));
+    }
+
+    pub(super) fn resume_at(&self) -> Option<Millis> {
+        self.resume_at
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.resume_at = None;
+    }
+}

@@ -1,0 +1,516 @@
+//! A room: one id, one ordered mailbox, one behaviour, one journal.
+//!
+//! The room does no IO. Its driver hands it inputs with [`Room::handle_input`], carries out what
+//! [`Room::poll_output`] gives until it gives `None`, takes frames with [`Room::take_frames`], and
+//! comes back at [`Room::poll_timeout`]. Everything that changes a room enters by this one door.
+//!
+//! ```text
+//!            acquired, past read, behaviour ready
+//!  Loading ──────────────────────────────────────▶ Live ──drain──▶ Draining ──▶ Stopped
+//!     │                                            │  ▲              │
+//!     │ cannot be read            fault, panic,    ▼  │ past read     │ fenced
+//!     ▼                           failed append  Rebuilding           ▼
+//!  Stopped ◀──────────── faults of several ────────┘               Stopped
+//! ```
+
+pub mod behaviour;
+mod commit;
+mod fault;
+pub mod job;
+mod journal;
+mod load;
+mod outbox;
+pub mod presence;
+pub mod session;
+pub(crate) mod timers;
+mod stop;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use greenroom_service::{
+    Fault, Halt, Left, Millis, Refuse, Rights, RoomId, Session, SessionId, TaskId,
+    TaskResult, TaskSpec, To,
+};
+
+use crate::close_reason::{CloseReason, Protocol};
+use crate::limits::Limits;
+use crate::protocol::{ClientMessage, ServerMessage};
+use crate::store::{NodeId, Part, StoreReply, StoreRequest};
+use behaviour::{Behaviour, BehaviourFactory, Cx};
+use commit::{Asked, Generations};
+use fault::Faults;
+use job::{ComputeId, Job, JobDone};
+use journal::Journal;
+use load::Load;
+use outbox::{Outbox, Stream};
+use presence::Presence;
+use session::{Hello, Link};
+
+pub use outbox::Taken;
+
+/// A request of a room to the store; unique while the room is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreTask(pub u64);
+
+/// What can happen to a room.
+#[derive(Debug)]
+pub enum Input {
+    /// A session wants to join. Only while [`Room::accepts`].
+    Join(SessionId, Hello),
+    /// A session sent a message. Only while [`Room::accepts`].
+    Message(SessionId, ClientMessage),
+    /// A session is gone. Only while [`Room::accepts`].
+    Leave(SessionId),
+    /// The edge or an operator ends a session: its token expired, it was silent, it is kicked.
+    End(SessionId, CloseReason),
+    /// The store answered.
+    StoreDone(StoreTask, StoreReply),
+    /// A job ended.
+    ComputeDone(ComputeId, JobDone),
+    /// Work outside ended.
+    TaskDone(TaskId, TaskResult),
+    /// The time of [`Room::poll_timeout`] may have come.
+    Timeout,
+    /// Stop: nobody needs the room, or the process stops.
+    Drain(Drain),
+}
+
+/// Why a room shall stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drain {
+    /// Nobody is in it.
+    Unload,
+    /// The process stops.
+    Shutdown,
+}
+
+/// What a room wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// There may be frames for this session: take them when its connection can write.
+    Flush(SessionId),
+    /// This session was never let in; close it.
+    TurnedAway(SessionId, CloseReason),
+    /// Ask the store.
+    Store(StoreTask, StoreRequest),
+    /// Run a job.
+    Compute(ComputeId, Job),
+    /// Start work outside.
+    Task(TaskId, TaskSpec),
+    /// Nobody was here for a while: the registry may drain it.
+    Idle,
+    /// Tell the operator.
+    Note(String),
+    /// It is over; drop the room. No output follows.
+    Stopped(Stopped),
+}
+
+/// Why a room stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// As it was told.
+    Drained,
+    /// Another node owns it.
+    Moved,
+    /// It faulted too often, or its data cannot be read: nobody is let in until an operator looks,
+    /// or for a while. A sentence for the operator.
+    Quarantined(String),
+    /// The store did not answer as it should; a later try may succeed. For the operator.
+    StoreFailed(String),
+}
+
+/// Where a room stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomState {
+    /// Its durable past is being read.
+    Loading,
+    /// It handles events.
+    Live,
+    /// Its behaviour is being built anew.
+    Rebuilding,
+    /// It commits what is left.
+    Draining,
+    /// It is over.
+    Stopped,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Loading(Load),
+    Live,
+    Draining(stop::Draining),
+    Stopped,
+}
+
+/// What a room is made with.
+#[derive(Clone, Debug)]
+pub struct RoomConfig {
+    /// Its name.
+    pub id: RoomId,
+    /// The node it runs on.
+    pub node: NodeId,
+    /// The limits in force.
+    pub limits: Limits,
+    /// All its randomness comes from this.
+    pub seed: u64,
+}
+
+/// Who caused an event, for the count of faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Session(SessionId),
+    /// A timer, a start, a job, a task: nobody to blame but the behaviour.
+    Room,
+}
+
+/// A room.
+pub struct Room {
+    config: RoomConfig,
+    factory: Arc<BehaviourFactory>,
+    behaviour: Option<Box<dyn Behaviour>>,
+    phase: Phase,
+    now: Millis,
+    events: u64,
+    next_id: u64,
+    sessions: BTreeMap<SessionId, Session>,
+    links: BTreeMap<SessionId, Link>,
+    presence: Presence,
+    outbox: Outbox,
+    journal: Journal,
+    faults: Faults,
+    idle_at: Option<Millis>,
+    /// A drain that came while the room was being built anew.
+    drain_wanted: Option<Drain>,
+    /// What each request to the store that is under way is for.
+    asked: BTreeMap<StoreTask, Asked>,
+    /// Snapshots whose records are not durable yet.
+    snapshots: Vec<(Part, u64, Bytes)>,
+    generations: BTreeMap<Part, Generations>,
+    /// The first record that the store still has.
+    trimmed_below: u64,
+    /// Whether the store has a row for this room: one in which nothing was written leaves none.
+    known_to_store: bool,
+    next_wake: Option<Millis>,
+    outputs: VecDeque<Output>,
+}
+
+impl std::fmt::Debug for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Room")
+            .field("id", &self.config.id)
+            .field("state", &self.state())
+            .field("sessions", &self.sessions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Room {
+    /// Makes a room that starts to load at once. `factory` makes its behaviour, now and for each
+    /// rebuild; `now` is room time.
+    #[must_use]
+    pub fn new(config: RoomConfig, factory: Arc<BehaviourFactory>, now: Millis) -> Self {
+        let mut room = Self {
+            phase: Phase::Loading(Load::first()),
+            outbox: Outbox::new(config.limits.outbox_bytes_max),
+            config,
+            factory,
+            behaviour: None,
+            now,
+            events: 0,
+            next_id: 0,
+            sessions: BTreeMap::new(),
+            links: BTreeMap::new(),
+            presence: Presence::default(),
+            journal: Journal::default(),
+            faults: Faults::default(),
+            idle_at: None,
+            drain_wanted: None,
+            asked: BTreeMap::new(),
+            snapshots: Vec::new(),
+            generations: BTreeMap::new(),
+            trimmed_below: 1,
+            known_to_store: false,
+            next_wake: None,
+            outputs: VecDeque::new(),
+        };
+        room.acquire();
+        room
+    }
+
+    /// Where the room stands.
+    #[must_use]
+    pub fn state(&self) -> RoomState {
+        match &self.phase {
+            Phase::Loading(load) if load.is_rebuild() => RoomState::Rebuilding,
+            Phase::Loading(_) => RoomState::Loading,
+            Phase::Live => RoomState::Live,
+            Phase::Draining(_) => RoomState::Draining,
+            Phase::Stopped => RoomState::Stopped,
+        }
+    }
+
+    /// Whether inputs of sessions are taken now; while not, they wait in the mailbox.
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        matches!(self.phase, Phase::Live | Phase::Draining(_))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn id(&self) -> &RoomId {
+        &self.config.id
+    }
+
+    /// How many sessions are in it.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Bytes that wait to be sent; a frame for many counts once.
+    #[must_use]
+    pub fn outbox_bytes(&self) -> usize {
+        self.outbox.bytes()
+    }
+
+    /// The seq of the last record that is on stable storage.
+    #[must_use]
+    pub fn durable_seq(&self) -> u64 {
+        self.journal.durable()
+    }
+
+    /// A hash of the behaviour's state, for checkers; 0 while there is none.
+    #[must_use]
+    pub fn state_hash(&self) -> u64 {
+        self.behaviour.as_ref().map_or(0, |behaviour| behaviour.state_hash())
+    }
+
+    /// Takes in what happened at room time `now`. Time never runs backwards: an earlier `now` counts
+    /// as the last one.
+    ///
+    /// # Panics
+    /// When a session's input is given while the room does not [`accept`](Self::accepts) any.
+    pub fn handle_input(&mut self, now: Millis, input: Input) {
+        self.now = self.now.max(now);
+        if matches!(self.phase, Phase::Stopped) {
+            return;
+        }
+        match input {
+            Input::Join(id, hello) => self.join(id, hello),
+            Input::Message(id, message) => self.message(id, message),
+            Input::Leave(id) => self.leave(id),
+            Input::End(id, reason) => self.outbox.close(id, reason),
+            Input::StoreDone(task, reply) => self.store_done(task, reply),
+            Input::ComputeDone(id, done) => self.compute_done(id, done),
+            Input::TaskDone(id, result) => self.task_done(id, result),
+            Input::Timeout => self.timeout(),
+            Input::Drain(why) => self.drain(why),
+        }
+    }
+
+    /// The next thing to be done; `None` when all is said for now.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if self.outputs.is_empty() {
+            self.submit_due();
+            for session in self.outbox.take_dirty() {
+                self.outputs.push_back(Output::Flush(session));
+            }
+        }
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is wanted.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Millis> {
+        let behaviour = match (&self.phase, &self.behaviour) {
+            (Phase::Live, Some(behaviour)) => behaviour.poll_timeout(&self.presence),
+            _ => None,
+        };
+        let commit = self.journal.due_at(&self.config.limits);
+        let resume = self.journal.resume_at();
+        let idle = if matches!(self.phase, Phase::Live) { self.idle_at } else { None };
+        [behaviour, commit, resume, idle].into_iter().flatten().min()
+    }
+
+    /// Moves frames for `session`, up to `budget` bytes but at least one when one may leave, into
+    /// `out`: complete WebSocket frames, to be written in order. Call it when the connection can
+    /// write and there was an [`Output::Flush`], or more was left.
+    pub fn take_frames(
+        &mut self,
+        session: SessionId,
+        budget: usize,
+        out: &mut Vec<Bytes>,
+    ) -> Taken {
+        if let Some(missed_from) = self.outbox.lagged(session) {
+            let resyncs = self.links.get(&session).is_some_and(|l| l.protocol == Protocol::Yjs);
+            if !resyncs {
+                self.outbox.close(session, CloseReason::Slow);
+            } else if matches!(self.phase, Phase::Live) {
+                self.outbox.restart(session, self.journal.next_seq());
+                self.event(Source::Session(session), |b, cx| b.catch_up(session, missed_from, cx));
+            }
+        }
+        self.outbox.take(session, budget, out)
+    }
+
+    fn join(&mut self, id: SessionId, hello: Hello) {
+        assert!(self.accepts(), "sessions wait in the mailbox until the room accepts them");
+        if let Some(reason) = self.no_entry(&hello) {
+            self.outputs.push_back(Output::TurnedAway(id, reason));
+            return;
+        }
+        let mut session = hello.session(id);
+        let stream = Stream { protocol: hello.protocol, document: hello.document.clone() };
+        let link = hello.into_link();
+        let admitted = self.event(Source::Session(id), |b, cx| {
+            Ok::<Result<Rights, Refuse>, Halt>(b.admit(&session, &link, cx))
+        });
+        match admitted {
+            Some(Ok(rights)) => session.rights = session.rights & rights,
+            Some(Err(_)) => {
+                self.outputs.push_back(Output::TurnedAway(id, CloseReason::Forbidden));
+                return;
+            }
+            None => {
+                self.outputs.push_back(Output::TurnedAway(id, CloseReason::RoomFault));
+                return;
+            }
+        }
+        self.idle_at = None;
+        self.sessions.insert(id, session);
+        self.links.insert(id, link);
+        self.outbox.enter(id, stream, self.journal.next_seq());
+        self.event(Source::Session(id), |b, cx| b.join(id, cx));
+    }
+
+    fn no_entry(&self, hello: &Hello) -> Option<CloseReason> {
+        if matches!(self.phase, Phase::Draining(_)) {
+            return Some(CloseReason::Shutdown);
+        }
+        if self.sessions.len() >= self.config.limits.room_connections_max {
+            return Some(CloseReason::RoomFull);
+        }
+        let link = hello.clone().into_link();
+        self.faults.holds_off(&link.sender, self.now).then_some(CloseReason::RoomFault)
+    }
+
+    fn message(&mut self, id: SessionId, message: ClientMessage) {
+        // A session that is being closed, or was never let in, has nothing more to say.
+        let live = matches!(self.phase, Phase::Live);
+        if !live || !self.sessions.contains_key(&id) || self.outbox.is_closing(id) {
+            return;
+        }
+        self.event(Source::Session(id), |b, cx| b.message(id, message, cx));
+    }
+
+    fn leave(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.remove(&id) else { return };
+        let link = self.links.remove(&id).expect("every session has a link");
+        let left = if self.outbox.is_closing(id) { Left::Closed } else { Left::Gone };
+        self.outbox.leave(id);
+        if self.sessions.is_empty() {
+            self.idle_at = Some(self.now.plus(self.config.limits.room_idle_ms));
+        }
+        if matches!(self.phase, Phase::Live) {
+            self.event(Source::Room, |b, cx| b.leave(&session, &link, left, cx));
+        }
+    }
+
+    fn task_done(&mut self, id: TaskId, result: TaskResult) {
+        if matches!(self.phase, Phase::Live) {
+            self.event(Source::Room, |b, cx| b.task_done(id, result, cx));
+        }
+    }
+
+    fn timeout(&mut self) {
+        if !matches!(self.phase, Phase::Live) {
+            return;
+        }
+        self.resume_writes();
+        let due = |at: Option<Millis>, now| at.is_some_and(|at| at <= now);
+        let behaviour = self.behaviour.as_ref().and_then(|b| b.poll_timeout(&self.presence));
+        if due(behaviour, self.now) {
+            self.event(Source::Room, |b, cx| b.timeout(cx));
+        }
+        if due(self.idle_at, self.now) && self.sessions.is_empty() {
+            self.idle_at = Some(self.now.plus(self.config.limits.room_idle_ms));
+            if self.journal.is_settled()
+                && self.behaviour.as_ref().is_some_and(|b| b.survives_unload())
+            {
+                self.outputs.push_back(Output::Idle);
+            }
+        }
+    }
+
+    /// Runs one event as a transaction; `None` when it did not commit.
+    fn event<T>(
+        &mut self,
+        source: Source,
+        run: impl FnOnce(&mut dyn Behaviour, &mut Cx<'_>) -> Result<T, Halt>,
+    ) -> Option<T> {
+        let mut behaviour = self.behaviour.take()?;
+        // A refusal must have changed nothing; checked where the check may cost.
+        let before = cfg!(debug_assertions).then(|| behaviour.state_hash());
+        self.events += 1;
+        let mut cx = Cx {
+            room: &self.config.id,
+            now: self.now,
+            seed: mix(self.config.seed ^ self.events),
+            limits: &self.config.limits,
+            writable: self.journal.resume_at().is_none(),
+            sessions: &self.sessions,
+            links: &self.links,
+            presence: &mut self.presence,
+            next_seq: self.journal.next_seq(),
+            effects: Vec::new(),
+            next_id: &mut self.next_id,
+        };
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            let given = run(behaviour.as_mut(), &mut cx)?;
+            behaviour.after_event(&mut cx)?;
+            Ok(given)
+        }));
+        let effects = std::mem::take(&mut cx.effects);
+        match caught {
+            Ok(Ok(given)) => {
+                self.behaviour = Some(behaviour);
+                self.commit(effects);
+                Some(given)
+            }
+            Ok(Err(Halt::Refuse(refuse))) => {
+                if let Some(before) = before {
+                    assert_eq!(before, behaviour.state_hash(), "a refusal changes nothing");
+                }
+                self.behaviour = Some(behaviour);
+                self.tell_refused(source, refuse);
+                None
+            }
+            Ok(Err(Halt::Fault(fault))) => {
+                self.fault(source, &fault);
+                None
+            }
+            Err(_) => {
+                self.fault(source, &Fault("a handler panicked".into()));
+                None
+            }
+        }
+    }
+
+    fn tell_refused(&mut self, source: Source, refuse: Refuse) {
+        let Source::Session(id) = source else { return };
+        self.send(To::One(id), &ServerMessage::Refused(refuse), 0, None);
+    }
+}
+
+/// The finalizer of SplitMix64: spreads a counter over all bits.
+fn mix(seed: u64) -> u64 {
+    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

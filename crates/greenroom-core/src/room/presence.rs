@@ -1,0 +1,12 @@
+//! Ephemeral state of a room. It is the room's, not the behaviour's: a rebuild leaves it alone.
+
+use std::collections::BTreeMap;
+
+use crate::collab::doc::awareness::Awareness;
+
+/// What is known of who is here and what they do, newest wins, never journaled.
+#[derive(Debug, Default)]
+pub struct Presence {
+    /// The awareness table of each Yjs document that has one.
+    pub awareness: BTreeMap<String, Awareness>,
+}
