@@ -15,6 +15,7 @@ install_packages() {
     cmp -s web/package-lock.json "$installed" && return
     say "installing the packages of web/"
     (cd web && npm ci --no-audit --no-fund </dev/null)
+    mkdir -p web/node_modules
     cp web/package-lock.json "$installed"
 }
 
@@ -23,7 +24,8 @@ install_packages() {
 stamp=web/node_modules/.built
 is_stale() {
     [ -e "$stamp" ] && [ -d web/dist ] || return 0
-    [ -n "$(find web -name node_modules -prune -o -path web/dist -prune -o -newer "$stamp" -print -quit)" ]
+    [ -n "$(find web \( -name node_modules -o -path web/dist -o -name test-results \) -prune \
+        -o -type f -newer "$stamp" -print -quit)" ]
 }
 
 build_pages() {
