@@ -50,10 +50,10 @@ fn run(arguments: &[&str]) -> Result<bool> {
 }
 
 /// The folder of the workspace: the one above this package.
+///
+/// Asked when run, not when built: clones that share a target folder share the program too.
 fn root() -> Result<PathBuf> {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    Ok(package
-        .parent()
-        .context("xtask lies in the workspace")?
-        .to_path_buf())
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").context("run it as `cargo xtask`")?;
+    let root = Path::new(&package).parent().context("xtask lies in the workspace")?;
+    Ok(root.to_path_buf())
 }
