@@ -1,0 +1,28 @@
+# The front door of the repository. `make` alone lists what there is.
+# CARGO_TARGET_DIR is honoured when set. Arguments of the server: make run ARGS="--port 9000"
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help run test soak bench fmt setup
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Build everything and start a development server
+	@scripts/web.sh build
+	cargo run --release --locked --package greenroom -- dev $(ARGS)
+
+test: setup ## Install what the tests need, then run every check
+	cargo xtask ci
+
+soak: setup ## Run the long checks
+	cargo xtask soak
+
+bench: ## Measure
+	cargo bench --workspace --locked
+
+fmt: ## Format the Rust sources
+	cargo fmt --all
+
+setup: ## Install what the tests need
+	@scripts/setup-tests.sh
