@@ -8,6 +8,8 @@ pub struct Limits {
     pub yjs_frame_bytes_max: usize,
     /// A frame from any other peer of ours: presence, events, service messages.
     pub native_frame_bytes_max: usize,
+    /// Fragments that one message may come in.
+    pub frame_fragments_max: usize,
     /// A document: its snapshot and the updates since. Beyond it no edit is accepted.
     pub document_bytes_max: usize,
     /// Named documents in one room: each has a snapshot, a shadow and a part in the store.
@@ -79,6 +81,7 @@ impl Default for Limits {
         Self {
             yjs_frame_bytes_max: 16 << 20,
             native_frame_bytes_max: 1 << 20,
+            frame_fragments_max: 128,
             document_bytes_max: 64 << 20,
             documents_max: 1_000,
             document_name_bytes_max: 128,

@@ -125,11 +125,11 @@ impl Document {
     /// Answers a peer that has `vector`. From the shadow alone when it lacks no content, from the
     /// snapshot when it has nothing and the snapshot is current; otherwise a job makes the answer.
     pub(crate) fn answer(&mut self, session: SessionId, vector: StateVector, cx: &mut Cx<'_>) {
-        if self.shadow.pending_bytes() == 0 && self.shadow.covered_by(&vector) {
+        if !self.shadow.has_pending() && self.shadow.covers(&vector) {
             let update = self.shadow.delete_set_update();
             return self.say_whole(session, update, cx);
         }
-        let has_nothing = !self.shadow.knows_any_of(&vector);
+        let has_nothing = self.is_new_to(&vector);
         if has_nothing && self.tail.is_empty() && !self.base.is_empty() {
             return self.say_whole(session, self.base.clone(), cx);
         }
@@ -194,6 +194,12 @@ impl Document {
         Ok(())
     }
 
+    /// Whether a peer with `vector` has nothing of this document, so that it lacks all of it.
+    fn is_new_to(&self, vector: &StateVector) -> bool {
+        let ours = self.shadow.state_vector();
+        vector.iter().all(|(client, clock)| clock == 0 || ours.get(client) == 0)
+    }
+
     fn accept(&mut self, session: SessionId, update: &CheckedUpdate, cx: &mut Cx<'_>) {
         self.shadow.apply(&update.digest);
         let seq = cx.record(document_record(&self.name, &update.bytes));
@@ -218,15 +224,19 @@ impl Document {
             return;
         }
         let suspect = self.suspects.pop_front();
-        let known = |vector: &StateVector| self.shadow.knows_any_of(vector);
         let work = Work {
             name: self.name.clone(),
             engine: self.engine.take(),
             base: self.base.clone(),
             tail: self.tail.clone(),
             seq: cx.next_seq - 1,
-            encode: self.wants_snapshot || self.waiting.iter().any(|(_, v)| !known(v)),
-            diffs: self.waiting.iter().filter(|(_, v)| known(v)).cloned().collect(),
+            encode: self.wants_snapshot || self.waiting.iter().any(|(_, vector)| self.is_new_to(vector)),
+            diffs: self
+                .waiting
+                .iter()
+                .filter(|(_, vector)| !self.is_new_to(vector))
+                .cloned()
+                .collect(),
             trial: suspect.as_ref().map(|suspect| suspect.update.bytes.clone()),
         };
         let id = cx.compute(Job::Document(DocumentJob::Work(Box::new(work))));
@@ -280,7 +290,7 @@ impl Document {
         self.tail_bytes = self.tail.iter().map(|(_, update)| update.len()).sum();
         let (fresh, others) = std::mem::take(&mut self.waiting)
             .into_iter()
-            .partition(|(_, vector)| !self.shadow.knows_any_of(vector));
+            .partition(|(_, vector)| self.is_new_to(vector));
         self.waiting = others;
         for (session, _) in fresh {
             self.say_whole(session, self.base.clone(), cx);

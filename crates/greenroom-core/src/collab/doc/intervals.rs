@@ -100,10 +100,12 @@ impl Intervals {
         let mut inside = self.0.range(start.min(end)..end);
         std::iter::from_fn(move || {
             while at < end {
-                let (gap_start, gap_end) = match inside.next() {
-                    Some((&from, &to)) => { let old = at; at = to.max(old); (old, from) }
-                    None => (std::mem::replace(&mut at, end), end),
+                let gap_start = at;
+                let (gap_end, next) = match inside.next() {
+                    Some((&from, &to)) => (from, to.max(at)),
+                    None => (end, end),
                 };
+                at = next;
                 if gap_start < gap_end {
                     return Some((gap_start, gap_end));
                 }

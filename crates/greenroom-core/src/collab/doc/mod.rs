@@ -4,6 +4,7 @@ pub mod awareness;
 pub(crate) mod document;
 pub mod engine;
 pub mod gate;
+mod integrate;
 mod intervals;
 pub mod job;
 pub mod shadow;

@@ -15,6 +15,8 @@
 //! and never trusts a count: what it accepts has no bytes left over, no nested value deeper than
 //! [`ANY_NESTING_MAX`], no clock above [`CLOCK_MAX`].
 
+use std::ops::Range;
+
 use crate::protocol::lib0::ReadError;
 
 mod build;
@@ -225,8 +227,22 @@ impl Digest {
         &self.runs[section.runs.0 as usize..section.runs.1 as usize]
     }
 
-    pub(super) fn marks(&self, section: &Section) -> &[Mark] {
-        &self.marks[section.marks.0 as usize..section.marks.1 as usize]
+    pub(super) fn mark(&self, at: usize) -> &Mark {
+        &self.marks[at]
+    }
+
+    pub(super) const fn mark_count(&self) -> usize {
+        self.marks.len()
+    }
+
+    /// The marks that hold in that run: the first may stand before it.
+    pub(super) fn marks_of(&self, section: &Section, run: &Run) -> Range<usize> {
+        let first = section.marks.0 as usize;
+        let marks = &self.marks[first..section.marks.1 as usize];
+        let from = marks.partition_point(|mark| mark.clock <= run.start);
+        let inside = &marks[from..];
+        let to = from + inside.partition_point(|mark| mark.clock < run.end);
+        first + from - 1..first + to
     }
 
     pub(super) const fn types(&self) -> usize {
@@ -240,16 +256,18 @@ impl Digest {
     }
 
     /// The mark that holds for that element, if this update brings it.
-    pub(super) fn mark(&self, id: Id) -> Option<&Mark> {
+    pub(super) fn mark_index(&self, id: Id) -> Option<usize> {
         let section = self.section(id.client)?;
         let runs = self.runs(section);
-        let run = runs.partition_point(|run| run.start <= id.clock).checked_sub(1)?;
-        if runs[run].end <= id.clock {
+        let before = runs.partition_point(|run| run.start <= id.clock);
+        let run = runs.get(before.checked_sub(1)?)?;
+        if run.end <= id.clock {
             return None;
         }
-        let marks = self.marks(section);
-        let at = marks.partition_point(|mark| mark.clock <= id.clock);
-        marks.get(at.checked_sub(1)?)
+        let first = section.marks.0 as usize;
+        let marks = &self.marks[first..section.marks.1 as usize];
+        let before = marks.partition_point(|mark| mark.clock <= id.clock);
+        Some(first + before - 1)
     }
 
     /// Whether this update deletes that element.

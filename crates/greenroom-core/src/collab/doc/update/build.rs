@@ -130,7 +130,11 @@ impl Builder {
         let twice = self.delete_clients.windows(2).any(|two| two[0] == two[1]);
         self.digest.sections.sort_unstable_by_key(|s| s.client);
         let sections = self.digest.sections.windows(2);
-        if twice || sections.into_iter().any(|two| two[0].client == two[1].client) {
+        if twice
+            || sections
+                .into_iter()
+                .any(|two| two[0].client == two[1].client)
+        {
             return Err(UpdateError::Repeated);
         }
         self.digest.deletes.sort_unstable();

@@ -1,0 +1,287 @@
+//! One WebSocket connection: reads frames, decodes them, puts messages into the room's mailbox;
+//! keeps it alive and ends it. The room writes to it by itself, see `room_task.rs`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use greenroom_core::close_reason::{Close, CloseReason, Protocol};
+use greenroom_core::limits::Limits;
+use greenroom_core::protocol::{self, websocket, yjs};
+use greenroom_core::room::session::Hello;
+use greenroom_service::{Message, SessionId};
+use tokio::time::Instant;
+
+use crate::codec::Item;
+use crate::mail::{Mail, Writable};
+use crate::pulse::{Beat, Pulse};
+use crate::reader::{ConnReader, ReadError, Received};
+use crate::rooms::RoomRef;
+use crate::writer::{ConnWriter, Flushed};
+
+/// How long a peer gets to take the close frame and what was before it.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// RFC 6455, section 7.4.1: message too big.
+const CODE_TOO_LARGE: u16 = 1009;
+
+/// The shared half of a connection: what rooms hold of it.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) writer: ConnWriter<Writable>,
+    protocol: Protocol,
+    started: Instant,
+    /// When something was last written, in milliseconds since `started`.
+    written_ms: AtomicU64,
+}
+
+impl Conn {
+    pub(crate) fn new(writer: ConnWriter<Writable>, protocol: Protocol) -> Self {
+        let started = Instant::now();
+        Self { writer, protocol, started, written_ms: AtomicU64::new(0) }
+    }
+
+    /// A room wrote to it.
+    pub(crate) fn wrote(&self) {
+        let ms = self.started.elapsed().as_millis() as u64;
+        self.written_ms.store(ms, Ordering::Relaxed);
+    }
+
+    fn last_written(&self) -> Instant {
+        self.started + Duration::from_millis(self.written_ms.load(Ordering::Relaxed))
+    }
+
+    /// Ends it for `reason`, after what was written before.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        metrics::counter!(
+            "greenroom_connections_closed_total",
+            "protocol" => self.protocol.name(), "reason" => reason.name()
+        )
+        .increment(1);
+        let Close { code, text, .. } = reason.close(self.protocol);
+        self.writer.close(websocket::close_frame(code, text));
+    }
+
+    fn write_control(&self, frame: Bytes) {
+        self.wrote();
+        // A blocked writer has better things to send than a pong.
+        let _ = self.writer.write(&mut vec![frame]);
+    }
+}
+
+/// A connection that was let in, with everything that its task needs.
+pub(crate) struct Accepted {
+    pub(crate) conn: Arc<Conn>,
+    pub(crate) reader: ConnReader,
+    pub(crate) hello: Hello,
+    pub(crate) session: SessionId,
+    pub(crate) room: RoomRef,
+    pub(crate) limits: Arc<Limits>,
+    /// When its credential ends.
+    pub(crate) expires: Option<Instant>,
+    /// Bytes that came with the handshake.
+    pub(crate) early: Vec<u8>,
+}
+
+/// Tells the room that the session is gone, however the task ends.
+struct Membership {
+    room: RoomRef,
+    session: SessionId,
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.room.leave(self.session);
+    }
+}
+
+/// Runs a connection until it ends.
+pub(crate) async fn run(accepted: Accepted) {
+    let Accepted { conn, reader, hello, session, room, limits, expires, early } = accepted;
+    let protocol = hello.protocol;
+    let _open = OpenGauge::new(protocol);
+    if room.send(Mail::Join(session, hello, Arc::clone(&conn))).await.is_err() {
+        conn.close(CloseReason::Shutdown);
+        return finish(&conn).await;
+    }
+    let membership = Membership { room, session };
+    let pulse = Pulse::new(&limits, Instant::now(), expires);
+    let mut task = ConnTask { conn, reader, membership, protocol, limits, pulse, items: Vec::new() };
+    match task.run(early).await {
+        Ended::Closing => finish(&task.conn).await,
+        Ended::Gone => {}
+    }
+}
+
+/// Ends a connection that is not let in.
+pub(crate) async fn turn_away(conn: &Conn, reason: CloseReason) {
+    conn.close(reason);
+    finish(conn).await;
+}
+
+/// Sends what is left, the close frame last, while the peer takes it.
+async fn finish(conn: &Conn) {
+    let rest = async { while let Flushed::Drained(_) = conn.writer.flush_rest().await {} };
+    // A peer that does not take its close frame in time is dropped without.
+    let _ = tokio::time::timeout(CLOSE_DEADLINE, rest).await;
+}
+
+/// How the loop of a connection ended.
+enum Ended {
+    /// A close frame is on its way out.
+    Closing,
+    /// There is nobody to tell.
+    Gone,
+}
+
+struct ConnTask {
+    conn: Arc<Conn>,
+    reader: ConnReader,
+    membership: Membership,
+    protocol: Protocol,
+    limits: Arc<Limits>,
+    pulse: Pulse,
+    items: Vec<Item>,
+}
+
+impl ConnTask {
+    async fn run(&mut self, mut early: Vec<u8>) -> Ended {
+        if !early.is_empty() {
+            let fed = self.reader.feed(&mut early, &mut self.items);
+            if let Some(ended) = self.received(fed.map_err(ReadError::from)).await {
+                return ended;
+            }
+        }
+        drop(early);
+        loop {
+            // Both reads and writes are cancel-safe: a branch that loses has done nothing.
+            tokio::select! {
+                read = self.reader.read(&mut self.items) => {
+                    let fed = match read {
+                        Ok(Received::End) => return Ended::Gone,
+                        Ok(Received::Bytes(_)) => Ok(()),
+                        Err(error) => Err(error),
+                    };
+                    if let Some(ended) = self.received(fed).await {
+                        return ended;
+                    }
+                }
+                flushed = self.conn.writer.flush_rest() => match flushed {
+                    Flushed::Drained(rooms) => rooms.into_iter().for_each(Writable::tell),
+                    Flushed::Closed | Flushed::Broken(_) => return Ended::Gone,
+                },
+                () = tokio::time::sleep_until(self.pulse.next()) => {
+                    if let Some(ended) = self.beat() {
+                        return ended;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands on what was read; `fed` says whether reading can go on after it.
+    async fn received(&mut self, fed: Result<(), ReadError>) -> Option<Ended> {
+        self.pulse.heard(Instant::now());
+        for item in std::mem::take(&mut self.items) {
+            if let Some(ended) = self.item(item).await {
+                return Some(ended);
+            }
+        }
+        match fed {
+            Ok(()) => None,
+            Err(ReadError::Io(_)) => Some(Ended::Gone),
+            Err(ReadError::Codec(error)) => {
+                tracing::debug!(%error, "a peer broke the WebSocket protocol");
+                // Too large is a verdict of ours, with a code of the protocol's own.
+                if error.close_code() == CODE_TOO_LARGE {
+                    self.conn.close(CloseReason::TooLarge);
+                } else {
+                    let frame = websocket::close_frame(error.close_code(), &error.to_string());
+                    self.conn.writer.close(frame);
+                }
+                Some(Ended::Closing)
+            }
+        }
+    }
+
+    async fn item(&mut self, item: Item) -> Option<Ended> {
+        let message = match item {
+            Item::Text(text) => Message::Text(text),
+            Item::Binary(bytes) => Message::Binary(bytes),
+            Item::Ping(payload) => {
+                self.conn.write_control(websocket::pong(&payload));
+                return None;
+            }
+            Item::Pong(_) => return None,
+            Item::Close(code) => {
+                let code = code.map_or(1000, |(code, _)| code);
+                self.conn.writer.close(websocket::close_frame(code, ""));
+                return Some(Ended::Closing);
+            }
+        };
+        let pause = self.pulse.spend(Instant::now());
+        if let Some(pause) = pause {
+            // Delays reading: the peer's own socket fills up, nobody else waits.
+            tokio::time::sleep(pause).await;
+        }
+        self.message(message).await
+    }
+
+    async fn message(&mut self, message: Message) -> Option<Ended> {
+        metrics::counter!("greenroom_frames_received_total", "protocol" => self.protocol.name())
+            .increment(1);
+        let mut messages = Vec::new();
+        let decoded = protocol::decode(self.protocol, message, &self.limits, &mut messages);
+        let Membership { room, session } = &self.membership;
+        for message in messages {
+            if room.send(Mail::Message(*session, message)).await.is_err() {
+                self.conn.close(CloseReason::Shutdown);
+                return Some(Ended::Closing);
+            }
+        }
+        match decoded {
+            Ok(()) => None,
+            Err(reason) => {
+                self.conn.close(reason);
+                Some(Ended::Closing)
+            }
+        }
+    }
+
+    fn beat(&mut self) -> Option<Ended> {
+        match self.pulse.beat(Instant::now(), self.conn.last_written()) {
+            Beat::None => {}
+            Beat::Ping => self.conn.write_control(websocket::ping(b"")),
+            Beat::KeepAlive if self.protocol == Protocol::Yjs => {
+                self.conn.write_control(yjs::keep_alive());
+            }
+            Beat::KeepAlive => {}
+            // Nobody answers: no close frame would arrive either.
+            Beat::Dead => return Some(Ended::Gone),
+            Beat::Expired => {
+                self.conn.close(CloseReason::Expired);
+                return Some(Ended::Closing);
+            }
+        }
+        None
+    }
+}
+
+/// Counts open connections.
+struct OpenGauge(Protocol);
+
+impl OpenGauge {
+    fn new(protocol: Protocol) -> Self {
+        metrics::counter!("greenroom_connections_opened_total", "protocol" => protocol.name())
+            .increment(1);
+        metrics::gauge!("greenroom_connections", "protocol" => protocol.name()).increment(1);
+        Self(protocol)
+    }
+}
+
+impl Drop for OpenGauge {
+    fn drop(&mut self) {
+        metrics::gauge!("greenroom_connections", "protocol" => self.0.name()).decrement(1);
+    }
+}

@@ -1,0 +1,263 @@
+//! The WebSocket doors: path to room, credential to rights, handshake to connection.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use greenroom_core::close_reason::{CloseReason, Protocol};
+use greenroom_core::registry::Refused;
+use greenroom_core::room::session::Hello;
+use greenroom_service::{ConnId, RoomId, SessionId};
+use http::{HeaderMap, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::auth::{Identity, subprotocol_answer, token_of};
+use crate::codec::{CodecLimits, upgrade};
+use crate::conn::{self, Accepted, Conn};
+use crate::edge::wall_ms;
+use crate::mail::Writable;
+use crate::problem::problem;
+use crate::reader::ConnReader;
+use crate::settings::Kind;
+use crate::writer::ConnWriter;
+
+/// How long the switch from HTTP to WebSocket may take.
+const UPGRADE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// `/yjs/{room}?doc=NAME`: y-websocket.
+pub(crate) async fn yjs(State(app): State<Arc<App>>, request: Request) -> Response {
+    open(&app, request, "/yjs/", Protocol::Yjs)
+}
+
+/// `/ws/room/{room}`: a service's raw frames.
+pub(crate) async fn raw(State(app): State<Arc<App>>, request: Request) -> Response {
+    open(&app, request, "/ws/room/", Protocol::Raw)
+}
+
+/// Answers a handshake. What is wrong with the request itself is said by HTTP; what a client must
+/// not retry is said by a close code, because a page cannot see why a handshake was refused.
+fn open(app: &Arc<App>, mut request: Request, prefix: &str, protocol: Protocol) -> Response {
+    let upgrade = match upgrade(
+        request.method(),
+        request.version(),
+        request.headers(),
+        |_| false,
+    ) {
+        Ok(upgrade) => upgrade,
+        Err(error) => {
+            let mut response = problem(error.status(), "handshake", &error.to_string());
+            response.headers_mut().extend(error.headers());
+            return response;
+        }
+    };
+    if let Err(error) = app.settings().origins.check_headers(request.headers(), None) {
+        metrics::counter!("greenroom_origin_rejected_total").increment(1);
+        let detail = format!("{error}; {}", error.hint());
+        return problem(StatusCode::FORBIDDEN, "origin", &detail);
+    }
+    let path = request.uri().path();
+    let named = path.strip_prefix(prefix).unwrap_or_default();
+    let room = match RoomId::new(&percent_decode(named)) {
+        Ok(room) => room,
+        Err(error) => return problem(StatusCode::BAD_REQUEST, "room_name", &error.to_string()),
+    };
+    let token = token_of(request.headers(), request.uri().query());
+    let identity = app.settings().authenticator.authenticate(
+        token.as_deref(),
+        &room,
+        wall_ms() / 1_000,
+    );
+    let identity = identity.map_err(|error| {
+        metrics::counter!("greenroom_auth_failures_total").increment(1);
+        tracing::debug!(room = %room, %error, "not let in");
+        error.close_reason()
+    });
+    let right_door = match (app.settings().kind_of(&room), protocol) {
+        (Kind::Collab, Protocol::Yjs) | (Kind::Service(_), Protocol::Raw) => Ok(()),
+        _ => Err(CloseReason::Forbidden),
+    };
+    let arrival = Arrival {
+        app: Arc::clone(app),
+        document: query_value(request.uri().query(), "doc").unwrap_or_default(),
+        origin: origin_of(&request),
+        room,
+        protocol,
+        identity: identity.and_then(|identity| right_door.map(|()| identity)),
+    };
+    let mut response = upgrade.response(Body::empty());
+    if let Some(chosen) = chosen_subprotocol(request.headers()) {
+        response.headers_mut().insert(http::header::SEC_WEBSOCKET_PROTOCOL, chosen);
+    }
+    let upgraded = hyper::upgrade::on(&mut request);
+    app.edge().spawn(async move {
+        let Ok(Ok(upgraded)) = tokio::time::timeout(UPGRADE_DEADLINE, upgraded).await else {
+            return;
+        };
+        arrival.serve(upgraded).await;
+    });
+    response
+}
+
+fn chosen_subprotocol(headers: &HeaderMap) -> Option<http::HeaderValue> {
+    http::HeaderValue::from_str(subprotocol_answer(headers, &[])?).ok()
+}
+
+fn origin_of(request: &Request) -> String {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    peer.map_or_else(|| "unknown".into(), |ConnectInfo(peer)| peer.ip().to_string())
+}
+
+/// Somebody whose handshake was answered.
+struct Arrival {
+    app: Arc<App>,
+    room: RoomId,
+    document: String,
+    origin: String,
+    protocol: Protocol,
+    identity: Result<Identity, CloseReason>,
+}
+
+impl Arrival {
+    async fn serve(self, upgraded: hyper::upgrade::Upgraded) {
+        let limits = &self.app.settings().limits;
+        let message_bytes_max = match self.protocol {
+            Protocol::Yjs => limits.yjs_frame_bytes_max,
+            _ => limits.native_frame_bytes_max,
+        };
+        let codec_limits = CodecLimits {
+            message_bytes_max,
+            frame_bytes_max: message_bytes_max,
+            fragments_max: limits.frame_fragments_max,
+        };
+        let (writer, reader, early) = halves(upgraded, codec_limits);
+        let conn = Arc::new(Conn::new(writer, self.protocol));
+        let admitted = match self.identity {
+            Ok(identity) => self.app.rooms().open(&self.room).await.map(|room| (identity, room)),
+            Err(reason) => return conn::turn_away(&conn, reason).await,
+        };
+        let (identity, room) = match admitted {
+            Ok(admitted) => admitted,
+            Err(refused) => return conn::turn_away(&conn, reason_of(refused)).await,
+        };
+        let expires = identity.expires_at_unix_s.map(|at| {
+            let left_ms = (at * 1_000).saturating_sub(wall_ms());
+            Instant::now() + Duration::from_millis(left_ms.min(u64::from(u32::MAX)))
+        });
+        let n = self.app.next_connection();
+        let hello = Hello {
+            conn: ConnId { node: self.app.edge().node.0, n },
+            user: identity.user,
+            rights: identity.rights,
+            protocol: self.protocol,
+            document: self.document,
+            origin: self.origin,
+        };
+        let limits = self.app.limits();
+        let session = SessionId(n);
+        conn::run(Accepted { conn, reader, hello, session, room, limits, expires, early }).await;
+    }
+}
+
+fn reason_of(refused: Refused) -> CloseReason {
+    match refused {
+        Refused::Unavailable => CloseReason::RoomFault,
+        Refused::Moved => CloseReason::Moved,
+        Refused::Stopping => CloseReason::Shutdown,
+    }
+}
+
+/// Takes the raw stream back from HTTP, with the bytes that came behind the handshake.
+fn halves(
+    upgraded: hyper::upgrade::Upgraded,
+    limits: CodecLimits,
+) -> (ConnWriter<Writable>, ConnReader, Vec<u8>) {
+    match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => {
+            let (read, write) = parts.io.into_inner().into_split();
+            let early = Bytes::into(parts.read_buf);
+            (ConnWriter::tcp(write), ConnReader::tcp(read, limits), early)
+        }
+        // Some other stream, as under somebody else's server.
+        Err(upgraded) => {
+            let (read, write) = tokio::io::split(TokioIo::new(upgraded));
+            (ConnWriter::other(write), ConnReader::other(read, limits), Vec::new())
+        }
+    }
+}
+
+/// Decodes percent escapes once; an invalid one stays as it is, and so does what is not UTF-8.
+pub(crate) fn percent_decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escaped = bytes.get(at..at + 3).filter(|three| three[0] == b'%');
+        let digits = escaped.and_then(|three| std::str::from_utf8(&three[1..]).ok());
+        let is_hex = |digits: &&str| digits.bytes().all(|b| b.is_ascii_hexdigit());
+        match digits.filter(is_hex).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                decoded.push(byte);
+                at += 3;
+            }
+            None => {
+                decoded.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8(decoded).unwrap_or_else(|_| text.to_owned())
+}
+
+/// The value of the first query pair of this name.
+fn query_value(query: Option<&str>, name: &str) -> Option<String> {
+    let mut pairs = query?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let (_, value) = pairs.find(|(key, _)| *key == name)?;
+    Some(percent_decode(&value.replace('+', " ")))
+}
+
+/// Numbers of connections, from 1.
+#[derive(Debug, Default)]
+pub(crate) struct ConnectionNumbers(AtomicU64);
+
+impl ConnectionNumbers {
+    pub(crate) fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_decoded_once() {
+        for (given, expected) in [
+            ("plain", "plain"),
+            ("a%20b", "a b"),
+            ("a%2520b", "a%20b"),
+            ("100%", "100%"),
+            ("%zz%4", "%zz%4"),
+            ("%+1", "%+1"),
+            ("%ff", "%ff"),
+            ("caf%C3%A9", "café"),
+            ("a/b", "a/b"),
+        ] {
+            assert_eq!(percent_decode(given), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn the_first_pair_of_a_name_counts() {
+        assert_eq!(query_value(Some("a=1&doc=x%20y&doc=z"), "doc").as_deref(), Some("x y"));
+        assert_eq!(query_value(Some("doc"), "doc").as_deref(), Some(""));
+        assert_eq!(query_value(None, "doc"), None);
+    }
+}

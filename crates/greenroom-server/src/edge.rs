@@ -1,0 +1,172 @@
+//! What rooms need of the process: a clock, the store, a pool for jobs, runners for tasks.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use greenroom_core::collab::collab_rooms;
+use greenroom_core::room::behaviour::BehaviourFactory;
+use greenroom_core::room::job::{Job, JobDone};
+use greenroom_core::service::service_rooms;
+use greenroom_core::store::{NodeId, StoreReply, StoreRequest};
+use greenroom_service::{Millis, RoomId, TaskResult, TaskSpec};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::settings::{Kind, Settings};
+use crate::store::StoreHandle;
+
+/// Runs a task of one name: gets the input that the service gave, gives its result.
+pub type TaskRunner =
+    dyn Fn(Bytes) -> Pin<Box<dyn Future<Output = TaskResult> + Send>> + Send + Sync;
+
+/// The longest that a task may run.
+const TASK_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Wall clock at start plus monotonic elapsed: never runs backwards, whatever is done to the
+/// machine's clock.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    wall: Millis,
+    started: Instant,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Self { wall: Millis(wall_ms()), started: Instant::now() }
+    }
+
+    pub(crate) fn now(&self) -> Millis {
+        self.wall.plus(self.started.elapsed().as_millis() as u64)
+    }
+
+    /// When room time `at` is.
+    pub(crate) fn instant(&self, at: Millis) -> Instant {
+        let ahead = Duration::from_millis(at.since(self.wall));
+        self.started.checked_add(ahead).unwrap_or_else(|| self.far())
+    }
+
+    /// A time that does not come.
+    pub(crate) fn far(&self) -> Instant {
+        self.started + Duration::from_secs(60 * 60 * 24 * 365 * 30)
+    }
+}
+
+/// Milliseconds since the Unix epoch by the wall clock.
+pub(crate) fn wall_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}
+
+/// What rooms need of the process.
+pub(crate) struct Edge {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) node: NodeId,
+    store: StoreHandle,
+    /// As many jobs at a time as there are cores.
+    compute: Arc<Semaphore>,
+    runners: HashMap<String, Arc<TaskRunner>>,
+    collab: Arc<BehaviourFactory>,
+    /// Every task of the process; locked to add one, never across an await.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Edge {
+    pub(crate) fn new(
+        settings: Settings,
+        store: StoreHandle,
+        runners: HashMap<String, Arc<TaskRunner>>,
+        cores: usize,
+    ) -> Self {
+        Self {
+            settings,
+            clock: Clock::new(),
+            node: NodeId(1),
+            store,
+            compute: Arc::new(Semaphore::new(cores)),
+            runners,
+            collab: collab_rooms(),
+            tasks: Mutex::new(JoinSet::new()),
+        }
+    }
+
+    /// Random bits of the operating system.
+    pub(crate) fn random(&self) -> u64 {
+        // Without randomness a room's seed is its load time: predictable, and nothing breaks.
+        getrandom::u64().unwrap_or_else(|_| self.clock.now().0)
+    }
+
+    /// What makes the behaviour of this room.
+    pub(crate) fn behaviour_of(&self, room: &RoomId) -> Arc<BehaviourFactory> {
+        match self.settings.kind_of(room) {
+            Kind::Collab => Arc::clone(&self.collab),
+            Kind::Service(factory) => service_rooms(factory),
+        }
+    }
+
+    /// Runs `task` until it ends or the process stops.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// Gives every task a moment to end by itself, then ends those that still run.
+    pub(crate) async fn finish_tasks(&self, deadline: Duration) {
+        let mut tasks = {
+            let mut held = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *held)
+        };
+        let all = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(deadline, all).await.is_err() {
+            tasks.shutdown().await;
+        }
+    }
+
+    /// Asks the store; `done` is called from its thread.
+    pub(crate) fn ask_store(
+        &self,
+        request: StoreRequest,
+        done: impl FnOnce(StoreReply) + Send + 'static,
+    ) {
+        // A room has one append under way, so that waiting in a task keeps its order.
+        if let Err(busy) = self.store.try_submit(request, Box::new(done)) {
+            let store = self.store.clone();
+            self.spawn(async move { store.submit(busy.request, busy.reply).await });
+        }
+    }
+
+    /// Runs a job on the pool.
+    pub(crate) fn compute(&self, job: Job, done: impl FnOnce(JobDone) + Send + 'static) {
+        let permits = Arc::clone(&self.compute);
+        self.spawn(async move {
+            let permit = permits.acquire_owned().await;
+            let ended = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                job.run()
+            });
+            done(ended.await.unwrap_or(JobDone::Panicked));
+        });
+    }
+
+    /// Runs a service's task with the runner of its name.
+    pub(crate) fn run_task(
+        &self,
+        spec: TaskSpec,
+        done: impl FnOnce(TaskResult) + Send + 'static,
+    ) {
+        let Some(runner) = self.runners.get(&spec.name).cloned() else {
+            let reason = format!("no runner is registered for tasks named `{}`", spec.name);
+            return done(TaskResult::Failed(reason));
+        };
+        self.spawn(async move {
+            let run = tokio::time::timeout(TASK_DEADLINE, runner(spec.input));
+            let late = || TaskResult::Failed("it ran longer than 60 s".into());
+            done(run.await.unwrap_or_else(|_| late()));
+        });
+    }
+}

@@ -1,0 +1,51 @@
+//! What travels to a room's task: mail of sessions, which may have to wait, and orders, which may
+//! not.
+
+use std::sync::Arc;
+
+use greenroom_core::protocol::ClientMessage;
+use greenroom_core::room::job::{ComputeId, JobDone};
+use greenroom_core::room::session::Hello;
+use greenroom_core::room::{Drain, StoreTask};
+use greenroom_core::store::StoreReply;
+use greenroom_service::{SessionId, TaskId, TaskResult};
+use tokio::sync::mpsc;
+
+use crate::conn::Conn;
+
+/// What sessions put into a room's mailbox; waits while the room loads.
+pub(crate) enum Mail {
+    Join(SessionId, Hello, Arc<Conn>),
+    Message(SessionId, ClientMessage),
+    Leave(SessionId),
+}
+
+/// What reaches a room at once, whatever it is doing.
+pub(crate) enum Order {
+    StoreDone(StoreTask, StoreReply),
+    ComputeDone(ComputeId, JobDone),
+    TaskDone(TaskId, TaskResult),
+    Writable(SessionId),
+    Drain(Drain),
+}
+
+/// Left with a connection that is blocked: tells the room when it can write again.
+#[derive(Debug)]
+pub(crate) struct Writable {
+    pub(crate) orders: mpsc::UnboundedSender<Order>,
+    pub(crate) session: SessionId,
+}
+
+impl Writable {
+    pub(crate) fn tell(self) {
+        // A room that ended meanwhile has nothing to write.
+        let _ = self.orders.send(Order::Writable(self.session));
+    }
+}
+
+/// A room's ends of its channels, and its own way to be told of what it asked for.
+pub(crate) struct Inboxes {
+    pub(crate) mail: mpsc::Receiver<Mail>,
+    pub(crate) orders: mpsc::UnboundedReceiver<Order>,
+    pub(crate) send_order: mpsc::UnboundedSender<Order>,
+}

@@ -1,0 +1,186 @@
+//! The one place where IO meets a room: a task that owns it, hands it inputs and carries out its
+//! outputs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use greenroom_core::close_reason::CloseReason;
+use greenroom_core::registry::{Ended, Instance};
+use greenroom_core::room::{Input, Output, Room, RoomConfig, RoomState, Stopped};
+use greenroom_service::{RoomId, SessionId};
+use tokio::sync::mpsc;
+
+use crate::edge::Edge;
+use crate::mail::{Inboxes, Mail, Order};
+use crate::rooms::Rooms;
+use crate::seat::Seat;
+
+/// Takes a room whose task panicked out of the registry; one that stopped is gone from it already.
+struct Watch {
+    rooms: Arc<Rooms>,
+    id: RoomId,
+    instance: Instance,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.rooms.ended(&self.id, self.instance, Ended::Quarantined);
+    }
+}
+
+/// Runs a room from its load to its stop.
+pub(crate) async fn run(rooms: Arc<Rooms>, id: RoomId, instance: Instance, inboxes: Inboxes) {
+    let _watch = Watch { rooms: Arc::clone(&rooms), id: id.clone(), instance };
+    let edge = Arc::clone(rooms.edge());
+    let config = RoomConfig {
+        id: id.clone(),
+        node: edge.node,
+        limits: edge.settings.limits.clone(),
+        seed: edge.random(),
+    };
+    let room = Room::new(config, edge.behaviour_of(&id), edge.clock.now());
+    let Inboxes { mut mail, mut orders, send_order } = inboxes;
+    let mut task =
+        RoomTask { room, edge, rooms, id, instance, send_order, seats: BTreeMap::new(), live: false };
+    while !task.carry_out() {
+        let at = task.room.poll_timeout().map(|at| task.edge.clock.instant(at));
+        let far = task.edge.clock.far();
+        // Receiving is cancel-safe.
+        tokio::select! {
+            biased;
+            Some(order) = orders.recv() => task.order(order),
+            Some(mail) = mail.recv(), if task.room.accepts() => task.mail(mail),
+            () = tokio::time::sleep_until(at.unwrap_or(far)) => task.input(Input::Timeout),
+        }
+        for _ in 1..task.edge.settings.limits.turn_inputs_max {
+            if let Ok(order) = orders.try_recv() {
+                task.order(order);
+            } else if task.room.accepts()
+                && let Ok(mail) = mail.try_recv()
+            {
+                task.mail(mail);
+            } else {
+                break;
+            }
+        }
+    }
+    // Whoever sits in the mailbox was never let in.
+    mail.close();
+    while let Ok(unread) = mail.try_recv() {
+        if let Mail::Join(_, _, conn) = unread {
+            conn.close(CloseReason::Shutdown);
+        }
+    }
+}
+
+struct RoomTask {
+    room: Room,
+    edge: Arc<Edge>,
+    rooms: Arc<Rooms>,
+    id: RoomId,
+    instance: Instance,
+    send_order: mpsc::UnboundedSender<Order>,
+    seats: BTreeMap<SessionId, Seat>,
+    live: bool,
+}
+
+impl RoomTask {
+    fn input(&mut self, input: Input) {
+        self.room.handle_input(self.edge.clock.now(), input);
+    }
+
+    fn mail(&mut self, mail: Mail) {
+        match mail {
+            Mail::Join(session, hello, conn) => {
+                self.seats.insert(session, Seat::new(conn));
+                self.input(Input::Join(session, hello));
+            }
+            Mail::Message(session, message) => self.input(Input::Message(session, message)),
+            Mail::Leave(session) => {
+                self.seats.remove(&session);
+                self.input(Input::Leave(session));
+            }
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        match order {
+            Order::StoreDone(task, reply) => self.input(Input::StoreDone(task, reply)),
+            Order::ComputeDone(id, done) => self.input(Input::ComputeDone(id, done)),
+            Order::TaskDone(id, result) => self.input(Input::TaskDone(id, result)),
+            Order::Drain(why) => self.input(Input::Drain(why)),
+            Order::Writable(session) => {
+                if let Some(seat) = self.seats.get_mut(&session) {
+                    seat.unblock();
+                    seat.flush(session, &mut self.room, &self.send_order);
+                }
+            }
+        }
+    }
+
+    /// Does what the room wants done; true when it is over.
+    fn carry_out(&mut self) -> bool {
+        while let Some(output) = self.room.poll_output() {
+            match output {
+                Output::Flush(session) => {
+                    if let Some(seat) = self.seats.get_mut(&session) {
+                        seat.flush(session, &mut self.room, &self.send_order);
+                    }
+                }
+                Output::TurnedAway(session, reason) => {
+                    if let Some(seat) = self.seats.remove(&session) {
+                        seat.conn.close(reason);
+                    }
+                }
+                Output::Store(task, request) => {
+                    let orders = self.send_order.clone();
+                    self.edge.ask_store(request, move |reply| {
+                        let _ = orders.send(Order::StoreDone(task, reply));
+                    });
+                }
+                Output::Compute(id, job) => {
+                    let orders = self.send_order.clone();
+                    self.edge.compute(job, move |done| {
+                        let _ = orders.send(Order::ComputeDone(id, done));
+                    });
+                }
+                Output::Task(id, spec) => {
+                    let orders = self.send_order.clone();
+                    self.edge.run_task(spec, move |result| {
+                        let _ = orders.send(Order::TaskDone(id, result));
+                    });
+                }
+                Output::Idle => self.rooms.idle(&self.id, self.instance),
+                Output::Note(text) => tracing::warn!(room = %self.id, note = text),
+                Output::Stopped(why) => {
+                    self.stopped(&why);
+                    return true;
+                }
+            }
+        }
+        if !self.live && self.room.state() == RoomState::Live {
+            self.live = true;
+            self.rooms.loaded(&self.id, self.instance);
+        }
+        false
+    }
+
+    fn stopped(&mut self, why: &Stopped) {
+        let ended = match why {
+            Stopped::Drained => Ended::Drained,
+            Stopped::Moved => Ended::Moved,
+            Stopped::Quarantined(why) => {
+                tracing::error!(room = %self.id, why, "room quarantined");
+                Ended::Quarantined
+            }
+            Stopped::StoreFailed(why) => {
+                tracing::error!(room = %self.id, why, "room stopped: its store failed");
+                Ended::Failed
+            }
+        };
+        for (_, seat) in std::mem::take(&mut self.seats) {
+            seat.conn.close(CloseReason::RoomFault);
+        }
+        self.rooms.ended(&self.id, self.instance, ended);
+    }
+}

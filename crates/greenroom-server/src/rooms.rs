@@ -1,0 +1,200 @@
+//! The rooms of this process: the registry under its lock, and what it wants done.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use greenroom_core::registry::{Action, Ended, Instance, Refused, Registry, Waiter};
+use greenroom_core::room::Drain;
+use greenroom_service::{RoomId, SessionId};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::edge::Edge;
+use crate::mail::{Inboxes, Mail, Order};
+use crate::room_task;
+
+/// The ways into a room's task.
+#[derive(Clone, Debug)]
+struct Handle {
+    mailbox: mpsc::Sender<Mail>,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+struct Inner {
+    registry: Registry,
+    handles: HashMap<Instance, Handle>,
+    waiters: HashMap<Waiter, oneshot::Sender<Result<RoomRef, Refused>>>,
+    next_waiter: u64,
+}
+
+/// The rooms of this process.
+pub(crate) struct Rooms {
+    /// Looked at by each arrival and each closing room, for a few lines; never across an await.
+    inner: Mutex<Inner>,
+    edge: Arc<Edge>,
+    /// A room has ended.
+    ended: Notify,
+}
+
+/// A reference to a live room: while one is held, the room is not closed.
+pub(crate) struct RoomRef {
+    rooms: Arc<Rooms>,
+    room: RoomId,
+    instance: Instance,
+    handle: Handle,
+}
+
+/// The room ended; nothing reaches it any more.
+#[derive(Debug)]
+pub(crate) struct RoomEnded;
+
+impl RoomRef {
+    /// Puts an input into the mailbox; waits while it is full.
+    pub(crate) async fn send(&self, mail: Mail) -> Result<(), RoomEnded> {
+        self.handle.mailbox.send(mail).await.map_err(|_| RoomEnded)
+    }
+
+    /// Tells the room that a session is gone, behind all that it sent.
+    pub(crate) fn leave(&self, session: SessionId) {
+        let leave = Mail::Leave(session);
+        if let Err(mpsc::error::TrySendError::Full(leave)) = self.handle.mailbox.try_send(leave) {
+            let mailbox = self.handle.mailbox.clone();
+            self.rooms.edge.spawn(async move {
+                // A room that ended meanwhile has forgotten the session anyway.
+                let _ = mailbox.send(leave).await;
+            });
+        }
+    }
+}
+
+impl Drop for RoomRef {
+    fn drop(&mut self) {
+        self.rooms.lock().registry.release(&self.room, self.instance);
+    }
+}
+
+impl Rooms {
+    pub(crate) fn new(edge: Arc<Edge>, loads_max: usize) -> Arc<Self> {
+        let inner = Inner {
+            registry: Registry::new(loads_max),
+            handles: HashMap::new(),
+            waiters: HashMap::new(),
+            next_waiter: 0,
+        };
+        Arc::new(Self { inner: Mutex::new(inner), edge, ended: Notify::new() })
+    }
+
+    /// Waits for the room to be live.
+    pub(crate) async fn open(self: &Arc<Self>, room: &RoomId) -> Result<RoomRef, Refused> {
+        let (granted, wait) = oneshot::channel();
+        {
+            let mut inner = self.lock();
+            inner.next_waiter += 1;
+            let waiter = Waiter(inner.next_waiter);
+            inner.waiters.insert(waiter, granted);
+            let actions = inner.registry.arrive(self.edge.clock.now(), room, waiter);
+            self.carry_out(&mut inner, room, actions);
+        }
+        wait.await.unwrap_or(Err(Refused::Unavailable))
+    }
+
+    pub(crate) fn loaded(self: &Arc<Self>, room: &RoomId, instance: Instance) {
+        let mut inner = self.lock();
+        let actions = inner.registry.loaded(room, instance);
+        self.carry_out(&mut inner, room, actions);
+    }
+
+    pub(crate) fn idle(self: &Arc<Self>, room: &RoomId, instance: Instance) {
+        let mut inner = self.lock();
+        let Some(handle) = inner.handles.get(&instance) else { return };
+        let mailbox_is_empty = handle.mailbox.capacity() == handle.mailbox.max_capacity();
+        let actions = inner.registry.idle(room, instance, mailbox_is_empty);
+        self.carry_out(&mut inner, room, actions);
+    }
+
+    pub(crate) fn ended(self: &Arc<Self>, room: &RoomId, instance: Instance, ended: Ended) {
+        let mut inner = self.lock();
+        inner.handles.remove(&instance);
+        let actions = inner.registry.ended(self.edge.clock.now(), room, instance, ended);
+        self.carry_out(&mut inner, room, actions);
+        self.ended.notify_waiters();
+    }
+
+    /// Lets nobody in any more, drains every room, and waits until all have ended.
+    pub(crate) async fn stop(self: &Arc<Self>) {
+        {
+            let mut inner = self.lock();
+            let (running, actions) = inner.registry.stop();
+            for instance in running {
+                if let Some(handle) = inner.handles.get(&instance) {
+                    let _ = handle.orders.send(Order::Drain(Drain::Shutdown));
+                }
+            }
+            for action in actions {
+                if let Action::Refuse(waiter, why) = action {
+                    answer(&mut inner, waiter, Err(why));
+                }
+            }
+        }
+        loop {
+            let ended = self.ended.notified();
+            if self.running() == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// How many rooms are in memory.
+    pub(crate) fn running(&self) -> usize {
+        self.lock().registry.running()
+    }
+
+    fn carry_out(self: &Arc<Self>, inner: &mut Inner, room: &RoomId, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Start(room, instance) => {
+                    let (mailbox, mail) = mpsc::channel(self.edge.settings.limits.room_mailbox_max);
+                    // Unbounded by type, bounded by use: each message answers a request of the
+                    // room itself, or is one per session.
+                    let (send_order, orders) = mpsc::unbounded_channel();
+                    let handle = Handle { mailbox, orders: send_order.clone() };
+                    inner.handles.insert(instance, handle);
+                    let inboxes = Inboxes { mail, orders, send_order };
+                    let task = room_task::run(Arc::clone(self), room, instance, inboxes);
+                    self.edge.spawn(task);
+                }
+                Action::Grant(waiter, instance) => {
+                    let handle = inner.handles[&instance].clone();
+                    let rooms = Arc::clone(self);
+                    let granted = RoomRef { rooms, room: room.clone(), instance, handle };
+                    answer(inner, waiter, Ok(granted));
+                }
+                Action::Refuse(waiter, why) => answer(inner, waiter, Err(why)),
+                Action::Drain(instance) => {
+                    if let Some(handle) = inner.handles.get(&instance) {
+                        let _ = handle.orders.send(Order::Drain(Drain::Unload));
+                    }
+                }
+            }
+        }
+        metrics::gauge!("greenroom_rooms_loaded").set(inner.registry.running() as f64);
+    }
+
+    pub(crate) fn edge(&self) -> &Arc<Edge> {
+        &self.edge
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Answers a waiter. One that went away meanwhile gives its reference back: but not under the lock
+/// that its drop would take, so that is done by a task.
+fn answer(inner: &mut Inner, waiter: Waiter, given: Result<RoomRef, Refused>) {
+    let Some(waiting) = inner.waiters.remove(&waiter) else { return };
+    if let Err(Ok(unwanted)) = waiting.send(given) {
+        let edge = Arc::clone(&unwanted.rooms.edge);
+        edge.spawn(async move { drop(unwanted) });
+    }
+}

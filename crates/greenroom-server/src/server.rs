@@ -1,0 +1,180 @@
+//! A server from start to stop: directory, store, listener, connections, drain.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::app::{self, App};
+use crate::edge::{Edge, TaskRunner};
+use crate::rooms::Rooms;
+use crate::settings::{DataPlace, Settings};
+use crate::store::{DataDirectory, OpenError, SqliteStore, StoreThread, ThreadLimits};
+
+/// How long a peer may take for the head of a request.
+const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long accepting pauses when the process has no file descriptors left: long enough to be no
+/// busy loop, short enough to be no outage.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Its data cannot be opened.
+    #[error(transparent)]
+    Data(#[from] OpenError),
+    /// Its address is taken.
+    #[error("{0} is taken by another program")]
+    Taken(SocketAddr),
+    /// It cannot listen.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    /// The thread of the store cannot be started.
+    #[error("cannot start the thread of the store: {0}")]
+    Thread(io::Error),
+}
+
+impl StartError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Data(error) => Some(error.hint().into()),
+            Self::Taken(at) => Some(format!("`--listen {}:0` picks a free port", at.ip())),
+            Self::Listen(..) => Some("`--listen ADDRESS:PORT` names another address".into()),
+            Self::Thread(_) => None,
+        }
+    }
+}
+
+/// A server that listens and does not serve yet.
+pub struct Server {
+    listener: TcpListener,
+    addr: SocketAddr,
+    app: Arc<App>,
+    router: Router,
+    rooms: Arc<Rooms>,
+    store: StoreThread,
+    drain: Duration,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Opens the data, then the address. Nothing is served before [`Self::run`].
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn bind(settings: Settings) -> Result<Self, StartError> {
+        Self::bind_with(settings, HashMap::new()).await
+    }
+
+    /// As [`Self::bind`], with runners for the tasks that services start, by name.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn bind_with(
+        settings: Settings,
+        runners: HashMap<String, Arc<TaskRunner>>,
+    ) -> Result<Self, StartError> {
+        let engine = match &settings.data {
+            DataPlace::Memory => SqliteStore::in_memory()?,
+            DataPlace::Directory(path) => SqliteStore::open(Arc::new(DataDirectory::open(path)?))?,
+        };
+        let store = StoreThread::spawn(engine, &ThreadLimits::default())
+            .map_err(StartError::Thread)?;
+        let at = settings.listen;
+        let listener = TcpListener::bind(at).await.map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => StartError::Taken(at),
+            _ => StartError::Listen(at, error),
+        })?;
+        let addr = listener.local_addr().map_err(|error| StartError::Listen(at, error))?;
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let drain = Duration::from_millis(settings.drain_ms);
+        let edge = Arc::new(Edge::new(settings, store.handle().clone(), runners, cores));
+        let rooms = Rooms::new(edge, 2 * cores);
+        // The recorder is the process's; a second server in it shares the first one's.
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let metrics = recorder.handle();
+        let _ = metrics::set_global_recorder(recorder);
+        let app = Arc::new(App::new(Arc::clone(&rooms), store.handle().clone(), metrics));
+        let router = app::router(Arc::clone(&app));
+        Ok(Self { listener, addr, app, router, rooms, store, drain })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its routes, to be merged into another server's, which then serves them while this runs too.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Serves until `shutdown` is done, then stops: not ready, nobody let in, rooms committed,
+    /// connections closed. What is not done by the deadline is cut off; nothing acknowledged is
+    /// lost by that.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let accept = async {
+            loop {
+                match self.listener.accept().await {
+                    Ok((stream, peer)) => self.serve(stream, peer),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept connections");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = accept => {}
+            () = shutdown => {}
+        }
+        tracing::info!("draining");
+        self.app.drain();
+        drop(self.listener);
+        if tokio::time::timeout(self.drain, self.rooms.stop()).await.is_err() {
+            tracing::warn!("some rooms did not stop in time");
+        }
+        self.rooms.edge().finish_tasks(Duration::from_secs(2)).await;
+        self.store.stop().await;
+        tracing::info!("stopped");
+    }
+
+    fn serve(&self, stream: TcpStream, peer: SocketAddr) {
+        // Small frames must not wait for acknowledgements of earlier ones.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        let router = self.router.clone().layer(axum::Extension(ConnectInfo(peer)));
+        let serving = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_DEADLINE)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+            .with_upgrades();
+        self.rooms.edge().spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::debug!(%error, "an HTTP connection broke");
+            }
+        });
+    }
+}

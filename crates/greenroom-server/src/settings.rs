@@ -1,0 +1,84 @@
+//! What a server is started with, resolved: no option is read anywhere else.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use greenroom_core::limits::Limits;
+use greenroom_service::{Factory, RoomId};
+
+use crate::auth::{Authenticator, OriginPolicy, Pattern};
+
+/// Where rooms are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataPlace {
+    /// In memory: gone with the process.
+    Memory,
+    /// In this directory, made when it is not there.
+    Directory(PathBuf),
+}
+
+/// Which pages the server shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The demo page, `/status`.
+    Dev,
+    /// A name, a version.
+    Serve,
+}
+
+/// What a room is.
+#[derive(Clone)]
+pub enum Kind {
+    /// Documents that people edit together.
+    Collab,
+    /// A service.
+    Service(Arc<Factory>),
+}
+
+impl std::fmt::Debug for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Kind {
+    /// The word for logs and messages.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Collab => "collab",
+            Self::Service(_) => "service",
+        }
+    }
+}
+
+/// What a server is started with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where rooms are stored.
+    pub data: DataPlace,
+    /// Which pages it shows.
+    pub mode: Mode,
+    /// Who is let in.
+    pub authenticator: Authenticator,
+    /// Which pages may talk to it.
+    pub origins: OriginPolicy,
+    /// The limits in force.
+    pub limits: Limits,
+    /// What the rooms are: the first pattern that matches a name says it, collab otherwise.
+    pub kinds: Vec<(Pattern, Kind)>,
+    /// How long a graceful stop may take, in milliseconds.
+    pub drain_ms: u64,
+}
+
+impl Settings {
+    /// What the room of this name is.
+    #[must_use]
+    pub fn kind_of(&self, room: &RoomId) -> Kind {
+        let found = self.kinds.iter().find(|(pattern, _)| pattern.matches(room));
+        found.map_or(Kind::Collab, |(_, kind)| kind.clone())
+    }
+}
