@@ -1,0 +1,219 @@
+//! Who may do what: keys, tokens, room patterns and origins, all judged at the edge.
+//!
+//! ```
+//! use greenroom_server::auth::{Authenticator, Claims, Grant, Keys, SecretKey};
+//! use greenroom_service::{Rights, RoomId};
+//!
+//! let keys = Keys::none().with(SecretKey::from_seed([7; 32]));
+//! let token = keys
+//!     .mint(&Claims {
+//!         sub: "ada".into(),
+//!         name: None,
+//!         info: None,
+//!         rooms: vec![Grant { pattern: "docs/*".parse()?, rights: Rights::READ }],
+//!         iat: 1_000,
+//!         nbf: None,
+//!         exp: 4_600,
+//!         admin: false,
+//!         jti: None,
+//!     })?;
+//! let authenticator = Authenticator::keyed(keys);
+//! let identity = authenticator.authenticate(Some(&token), &RoomId::new("docs/a")?, 2_000)?;
+//! assert_eq!(identity.rights, Rights::READ);
+//! assert!(authenticator.authenticate(Some(&token), &RoomId::new("plans")?, 2_000).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod credential;
+mod keys;
+mod keys_file;
+mod origin;
+mod pattern;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+use greenroom_core::close_reason::CloseReason;
+use greenroom_service::{Rights, RoomId, UserId};
+
+pub use credential::{TOKEN_SUBPROTOCOL_PREFIX, subprotocol_answer, token_of};
+pub use keys::{KEYS_MAX, Keys, RandomnessError, SecretKey, SecretKeyError};
+pub use keys_file::{
+    KEYS_FILE_NAME, KeysFileError, create_keys, keys_path, read_keys, rotate_keys,
+};
+pub use origin::{OriginError, OriginPolicy, OriginRule, OriginRuleError, Reach};
+pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};
+pub use token::{
+    Claims, Flaw, Grant, MintError, NOT_BEFORE_LEEWAY_S, TOKEN_BYTES_MAX, TOKEN_ROOMS_MAX,
+    TokenError,
+};
+
+/// The public development key: a credential with all rights, for `dev` only.
+pub const PUBLIC_DEV_KEY: &str = "pk_localdev";
+
+/// The secret development key: as [`PUBLIC_DEV_KEY`], and it may operate the server.
+pub const SECRET_DEV_KEY: &str = "sk_localdev";
+
+/// Whether a credential is needed. One that is given is judged in both cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// None is needed: whoever reaches the port has all rights and may operate the server.
+    Open,
+    /// A token is needed.
+    Keyed,
+}
+
+/// Whether the development keys are credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DevKeys {
+    Accepted,
+    Refused,
+}
+
+/// Turns a credential into an identity. Holds no state that changes: share it as it is.
+#[derive(Clone, Debug)]
+pub struct Authenticator {
+    keys: Keys,
+    access: Access,
+    dev_keys: DevKeys,
+}
+
+/// Who somebody is in one room, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The user that the token names; `None` for somebody without a token.
+    pub user: Option<UserId>,
+    /// What may be done in the room; never [`Rights::NONE`].
+    pub rights: Rights,
+    /// When this ends, in seconds since the Unix epoch (wall clock); `None`: never.
+    pub expires_at_unix_s: Option<u64>,
+    /// Whether the server may be operated.
+    pub admin: bool,
+}
+
+/// Why somebody is not let into a room. Its text is what the peer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// A token is needed and none was given.
+    #[error("a token is needed here")]
+    Missing,
+    /// The token is not good.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The token is good, and allows nothing in this room.
+    #[error("the token does not allow this room")]
+    Forbidden,
+}
+
+impl AuthError {
+    /// How a connection that met this error is closed.
+    #[must_use]
+    pub const fn close_reason(self) -> CloseReason {
+        match self {
+            Self::Forbidden => CloseReason::Forbidden,
+            Self::Token(TokenError::Expired(_)) => CloseReason::Expired,
+            Self::Missing
+            | Self::Token(
+                TokenError::Malformed(_)
+                | TokenError::Forged
+                | TokenError::UnknownKey
+                | TokenError::NotYetValid(_)
+                | TokenError::DevelopmentKey,
+            ) => CloseReason::Unauthenticated,
+        }
+    }
+}
+
+impl Authenticator {
+    /// For `dev`: no token is needed, and the development keys are credentials.
+    #[must_use]
+    pub const fn development(keys: Keys) -> Self {
+        Self {
+            keys,
+            access: Access::Open,
+            dev_keys: DevKeys::Accepted,
+        }
+    }
+
+    /// For a server on loopback without a key, or one told to be insecure: no token is needed.
+    #[must_use]
+    pub const fn open(keys: Keys) -> Self {
+        Self {
+            keys,
+            access: Access::Open,
+            dev_keys: DevKeys::Refused,
+        }
+    }
+
+    /// For a server with a key: a token is needed. Without any key in `keys` nobody gets in.
+    #[must_use]
+    pub const fn keyed(keys: Keys) -> Self {
+        Self {
+            keys,
+            access: Access::Keyed,
+            dev_keys: DevKeys::Refused,
+        }
+    }
+
+    /// Whether a credential is needed.
+    #[must_use]
+    pub const fn access(&self) -> Access {
+        self.access
+    }
+
+    /// The keys that tokens are verified with.
+    #[must_use]
+    pub const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Who bears `credential` (a token or a development key), and what they may do in `room` at
+    /// `now_unix_s` (wall clock, seconds since the Unix epoch).
+    ///
+    /// # Errors
+    /// [`AuthError`]; [`AuthError::close_reason`] says how a connection is closed for it. A
+    /// credential that is given and not good is refused even where none is needed.
+    pub fn authenticate(
+        &self,
+        credential: Option<&str>,
+        room: &RoomId,
+        now_unix_s: u64,
+    ) -> Result<Identity, AuthError> {
+        let Some(credential) = credential else {
+            return match self.access {
+                Access::Open => Ok(Identity::unnamed(true)),
+                Access::Keyed => Err(AuthError::Missing),
+            };
+        };
+        if [PUBLIC_DEV_KEY, SECRET_DEV_KEY].contains(&credential) {
+            return match self.dev_keys {
+                DevKeys::Accepted => Ok(Identity::unnamed(credential == SECRET_DEV_KEY)),
+                DevKeys::Refused => Err(TokenError::DevelopmentKey.into()),
+            };
+        }
+        let claims = self.keys.verify(credential, now_unix_s)?;
+        let rights = claims.rights_in(room);
+        if rights == Rights::NONE {
+            return Err(AuthError::Forbidden);
+        }
+        Ok(Identity {
+            user: Some(UserId::new(&claims.sub)),
+            rights,
+            expires_at_unix_s: Some(claims.exp),
+            admin: claims.admin,
+        })
+    }
+}
+
+impl Identity {
+    fn unnamed(admin: bool) -> Self {
+        Self {
+            user: None,
+            rights: Rights::ALL,
+            expires_at_unix_s: None,
+            admin,
+        }
+    }
+}
