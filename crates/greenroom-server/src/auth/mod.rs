@@ -1,8 +1,9 @@
 //! Who may do what: keys, tokens, room patterns and origins, all judged at the edge.
 //!
 //! ```
-//! use greenroom_server::auth::{Authenticator, Claims, Grant, Keys, SecretKey};
-//! use greenroom_service::{Rights, RoomId};
+//! use greenroom_server::auth::{
+//!     Authenticator, Claims, Grant, Keys, Rights, RoomId, SecretKey,
+//! };
 //!
 //! let keys = Keys::none().with(SecretKey::from_seed([7; 32]));
 //! let token = keys
@@ -35,7 +36,8 @@ mod token;
 mod tests;
 
 use greenroom_core::close_reason::CloseReason;
-use greenroom_service::{Rights, RoomId, UserId};
+
+pub use greenroom_service::{Rights, RoomId, UserId};
 
 pub use credential::{TOKEN_SUBPROTOCOL_PREFIX, subprotocol_answer, token_of};
 pub use keys::{KEYS_MAX, Keys, RandomnessError, SecretKey, SecretKeyError};
@@ -46,7 +48,7 @@ pub use origin::{OriginError, OriginPolicy, OriginRule, OriginRuleError, Reach};
 pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};
 pub use token::{
     Claims, Flaw, Grant, MintError, NOT_BEFORE_LEEWAY_S, TOKEN_BYTES_MAX, TOKEN_ROOMS_MAX,
-    TokenError,
+    TokenError, new_token_id,
 };
 
 /// The public development key: a credential with all rights, for `dev` only.

@@ -19,7 +19,7 @@ use greenroom_service::{Rights, RoomId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::keys::Keys;
+use super::keys::{Keys, RandomnessError};
 use super::pattern::Pattern;
 
 /// The longest token, in bytes: half of what the headers of a handshake may take together.
@@ -163,6 +163,16 @@ impl Claims {
             .filter(|grant| grant.pattern.matches(room));
         matching.fold(Rights::NONE, |rights, grant| rights | grant.rights)
     }
+}
+
+/// A new name for one token (`jti`): 96 random bits in base64url.
+///
+/// # Errors
+/// [`RandomnessError`] when the system gives no randomness.
+pub fn new_token_id() -> Result<String, RandomnessError> {
+    let mut id = [0; 12];
+    getrandom::fill(&mut id)?;
+    Ok(URL_SAFE_NO_PAD.encode(id))
 }
 
 impl Keys {
