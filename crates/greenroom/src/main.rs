@@ -1,3 +1,47 @@
-//! The greenroom command.
+//! The `greenroom` command: a realtime room server in one binary, and the tools around it.
 
-fn main() {}
+mod banner;
+mod cli;
+mod commands;
+mod env_vars;
+mod exit_codes;
+mod failure;
+mod key_source;
+mod logging;
+mod printer;
+mod server_command;
+mod server_plan;
+mod server_stand_in;
+mod time_text;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+use crate::exit_codes::ExitCode;
+use crate::failure::Failure;
+use crate::printer::Printer;
+
+fn main() -> std::process::ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return cli::answer_instead(&answer, &Printer::plain()).into(),
+    };
+    let printer = Printer::new(&cli.global);
+    let code = match run(&cli, &printer) {
+        Ok(code) => code,
+        Err(failure) => {
+            printer.failure(&failure);
+            failure.code
+        }
+    };
+    code.into()
+}
+
+fn run(cli: &Cli, printer: &Printer) -> Result<ExitCode, Failure> {
+    match &cli.command {
+        Command::Dev(options) => commands::dev(options, printer),
+        Command::Serve(options) => commands::serve(options, printer),
+        Command::Token(command) => commands::token(command, &cli.global, printer),
+        Command::Health(options) => commands::health(options, &cli.global, printer),
+    }
+}

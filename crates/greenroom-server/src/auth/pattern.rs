@@ -1,17 +1,4 @@
 //! Patterns over room names: what a token may reach.
-//!
-//! A pattern is matched against the whole name, byte for byte. `*` stands for any run of
-//! characters except `/`, the empty run included; `**` (or more stars) stands for any run at all.
-//! Nothing else is special and there is no escape: a room whose name holds a star is reached
-//! through a wildcard only.
-//!
-//! | pattern | matches | does not match |
-//! |---|---|---|
-//! | `lobby` | `lobby` | `lobby/1` |
-//! | `docs/*` | `docs/a`, `docs/` | `docs`, `docs/a/b` |
-//! | `docs/*/notes` | `docs/a/notes` | `docs/a/b/notes` |
-//! | `docs/**` | `docs/a`, `docs/a/b` | `docs` |
-//! | `**` | everything | |
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,7 +9,20 @@ use serde::{Deserialize, Serialize};
 /// The longest pattern, in bytes: a longest room name (128) with a wildcard around each segment.
 pub const PATTERN_BYTES_MAX: usize = 256;
 
-/// A pattern over room names; see the [module](self) for its language.
+/// A pattern over room names.
+///
+/// A pattern is matched against the whole name, byte for byte. `*` stands for any run of
+/// characters except `/`, the empty run included; `**` (or more stars) stands for any run at all.
+/// Nothing else is special and there is no escape: a room whose name holds a star is reached
+/// through a wildcard only.
+///
+/// | pattern | matches | does not match |
+/// |---|---|---|
+/// | `lobby` | `lobby` | `lobby/1` |
+/// | `docs/*` | `docs/a`, `docs/` | `docs`, `docs/a/b` |
+/// | `docs/*/notes` | `docs/a/notes` | `docs/a/b/notes` |
+/// | `docs/**` | `docs/a`, `docs/a/b` | `docs` |
+/// | `**` | everything | |
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Pattern {

@@ -218,6 +218,9 @@ fn errors_tell_nothing_of_the_token() {
 }
 
 proptest! {
+    // Signatures are slow in debug builds.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn one_changed_character_is_refused(at in any::<prop::sample::Index>(), by in "[A-Za-z0-9_.-]") {
         let token = keys(1).mint(&claims(vec![grant("docs/*", Rights::READ)])).unwrap();

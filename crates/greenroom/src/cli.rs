@@ -1,0 +1,316 @@
+//! What can be typed: commands, options, help texts. No decisions.
+
+use clap::builder::{BoolishValueParser, StyledStr};
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::env_vars;
+use crate::exit_codes::ExitCode;
+use crate::printer::Printer;
+
+/// The address that `--server` stands for when nothing else says one.
+pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
+
+const HELP: &str = "\
+{about}
+
+Usage: greenroom <COMMAND>
+
+Start
+  dev     Run a local server: open access, demo page      greenroom dev
+  serve   Run a server for others                         greenroom serve --data ./data
+Use
+  token   Create and check keys and tokens                greenroom token new --user ada --room 'docs/*'
+Operate
+  health  Ask a server whether it is ready (for probes)   greenroom health
+
+Options
+{options}
+
+`greenroom help <COMMAND>` has examples.";
+
+/// Realtime rooms over WebSockets: presence and shared documents
+#[derive(Debug, Parser)]
+#[command(name = "greenroom", version, help_template = HELP, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalOptions,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct GlobalOptions {
+    /// Server to talk to
+    #[arg(long, short, global = true, value_name = "URL", default_value = DEFAULT_SERVER,
+          env = env_vars::URL, hide_env_values = true)]
+    pub(crate) server: String,
+    /// Admin or room token
+    #[arg(long, global = true, value_name = "TOKEN",
+          env = env_vars::TOKEN, hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// Machine-readable output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Colours in the output
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorWhen,
+    /// Errors and warnings only
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// More of what happens and why
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+}
+
+/// When to use colours. The variants have no docs, which would make `--help` long-winded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorWhen {
+    // On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a local server: open access, demo page
+    #[command(after_help = "Examples:
+  greenroom dev                            http://localhost:8080/, data in ./.greenroom
+  greenroom dev --listen 127.0.0.1:0       on a free port
+  greenroom dev --data :memory:            keeps nothing
+  greenroom dev --lan                      for the phone next to you")]
+    Dev(DevOptions),
+    /// Run a server for others
+    #[command(
+        after_help = "Without a key it listens on this machine only. Keys come from `greenroom token init`, from \
+GREENROOM_SECRET_KEY, or from the file that GREENROOM_SECRET_KEY_FILE names.
+
+Examples:
+  greenroom token init && greenroom serve --listen 0.0.0.0:8080
+  greenroom serve --data /var/lib/greenroom --origin https://app.example.com"
+    )]
+    Serve(ServeOptions),
+    /// Create and check keys and tokens
+    #[command(subcommand, arg_required_else_help = true)]
+    Token(TokenCommand),
+    /// Ask a server whether it is ready (for probes)
+    #[command(after_help = "Exit codes: 0 ready, 3 not ready, 1 not reachable.
+
+Examples:
+  greenroom health
+  greenroom health http://10.0.0.7:8080 --json")]
+    Health(HealthOptions),
+}
+
+/// What `dev` and `serve` share.
+#[derive(Args, Debug)]
+pub(crate) struct ServerOptions {
+    /// Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8080, or PORT]
+    #[arg(long, value_name = "ADDR:PORT", env = env_vars::LISTEN, hide_env_values = true)]
+    pub(crate) listen: Option<String>,
+    /// Pages that may connect: `https://app.example.com`, `*.example.com` or `*`; repeatable
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',',
+          env = env_vars::ORIGIN, hide_env_values = true)]
+    pub(crate) origin: Vec<String>,
+    /// Form of the log; auto: text on a terminal, else JSON
+    #[arg(long, value_name = "FORM", default_value = "auto",
+          env = env_vars::LOG, hide_env_values = true)]
+    pub(crate) log: LogForm,
+}
+
+/// The form of the log. The variants have no docs, as those of [`ColorWhen`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogForm {
+    Auto,
+    Text,
+    Json,
+}
+
+/// Options of `dev`.
+#[derive(Args, Debug)]
+pub(crate) struct DevOptions {
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
+    /// Where data is kept; `:memory:` keeps nothing
+    #[arg(long, value_name = "DIR", default_value = "./.greenroom",
+          env = env_vars::DATA, hide_env_values = true)]
+    pub(crate) data: String,
+    /// Listen on every address, and answer the local network
+    #[arg(long, env = env_vars::LAN, hide_env_values = true,
+          value_parser = BoolishValueParser::new())]
+    pub(crate) lan: bool,
+}
+
+/// Options of `serve`.
+#[derive(Args, Debug)]
+pub(crate) struct ServeOptions {
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
+    /// Where data is kept; `:memory:` keeps nothing
+    #[arg(long, value_name = "DIR", default_value = "./data",
+          env = env_vars::DATA, hide_env_values = true)]
+    pub(crate) data: String,
+    /// Ask nobody for a token: anyone who reaches the port can read and change every room
+    #[arg(long, env = env_vars::INSECURE, hide_env_values = true,
+          value_parser = BoolishValueParser::new())]
+    pub(crate) insecure: bool,
+}
+
+/// The commands of `token`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Mint a token and print it
+    #[command(
+        after_help = "Patterns: `*` stands for anything but `/`, `**` for anything.
+
+Examples:
+  greenroom token new --user ada --room 'docs/*'
+  greenroom token new --user guest --room lobby --rights read --ttl 10m
+  greenroom token new --user ops --admin --ttl 30m"
+    )]
+    New(TokenNewOptions),
+    /// Check a token and print what it says
+    #[command(after_help = "Exit codes: 0 good, 1 not good.
+
+Examples:
+  greenroom token verify eyJhbGciOi...
+  greenroom token new --user ada --room '**' | greenroom token verify -")]
+    Verify(TokenVerifyOptions),
+    /// Create the keys file, or add a key to it
+    #[command(after_help = "Examples:
+  greenroom token init
+  greenroom token init --data /var/lib/greenroom
+  greenroom token init --rotate              # then restart the server")]
+    Init(TokenInitOptions),
+}
+
+/// Options of `token new`.
+#[derive(Args, Debug)]
+pub(crate) struct TokenNewOptions {
+    /// Whose token it is
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: String,
+    /// A name to show to people
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Rooms it is good for; repeatable
+    #[arg(long, value_name = "PATTERN", required_unless_present = "admin")]
+    pub(crate) room: Vec<String>,
+    /// What it allows there
+    #[arg(
+        long,
+        value_name = "RIGHTS",
+        value_delimiter = ',',
+        default_value = "read,write,presence"
+    )]
+    pub(crate) rights: Vec<String>,
+    /// All rights in all rooms, and to operate the server
+    #[arg(long)]
+    pub(crate) admin: bool,
+    /// How long it is good: a number and s, m, h or d
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub(crate) ttl: String,
+    #[command(flatten)]
+    pub(crate) keys: KeyOptions,
+}
+
+/// Options of `token verify`.
+#[derive(Args, Debug)]
+pub(crate) struct TokenVerifyOptions {
+    /// The token; `-` reads it from stdin [default: --token]
+    #[arg(value_name = "TOKEN")]
+    pub(crate) given: Option<String>,
+    #[command(flatten)]
+    pub(crate) keys: KeyOptions,
+}
+
+/// Where the keys are.
+#[derive(Args, Debug)]
+pub(crate) struct KeyOptions {
+    /// Data directory with the keys file [default: ./data, or ./.greenroom]
+    #[arg(long, value_name = "DIR", env = env_vars::DATA, hide_env_values = true)]
+    pub(crate) data: Option<String>,
+}
+
+/// Options of `token init`.
+#[derive(Args, Debug)]
+pub(crate) struct TokenInitOptions {
+    /// Data directory to put it in; made when it is not there
+    #[arg(long, value_name = "DIR", default_value = "./data",
+          env = env_vars::DATA, hide_env_values = true)]
+    pub(crate) data: String,
+    /// Add a key that signs from now on; tokens of the others stay good
+    #[arg(long)]
+    pub(crate) rotate: bool,
+}
+
+/// Options of `health`.
+#[derive(Args, Debug)]
+pub(crate) struct HealthOptions {
+    /// The server [default: --server]
+    #[arg(value_name = "URL")]
+    pub(crate) url: Option<String>,
+}
+
+/// Prints what clap says instead of options: help, the version, or what is wrong.
+pub(crate) fn answer_instead(answer: &clap::Error, printer: &Printer) -> ExitCode {
+    let text = answer.render();
+    match answer.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match printer.help(&text) {
+            Ok(()) => ExitCode::Done,
+            Err(failure) => failure.code,
+        },
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            printer.help_instead(&text);
+            ExitCode::Usage
+        }
+        _ => {
+            printer.help_instead(&in_our_words(&text, printer));
+            ExitCode::Usage
+        }
+    }
+}
+
+/// Clap's tips and its last line become hints, as every error of ours ends.
+fn in_our_words(text: &StyledStr, printer: &Printer) -> StyledStr {
+    let text = if printer.stderr_colour() {
+        text.ansi().to_string()
+    } else {
+        text.to_string()
+    };
+    text.lines()
+        .map(
+            |line| match line.strip_prefix("For more information, try ") {
+                Some(_) => "hint: `--help` shows what there is".to_owned(),
+                None => line.replacen("  tip:", "hint:", 1),
+            },
+        )
+        .collect::<Vec<_>>()
+        .join("\n")
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_lists_every_command_once() {
+        for command in Cli::command().get_subcommands() {
+            let line = format!("\n  {:<8}", command.get_name());
+            assert_eq!(HELP.matches(&line).count(), 1, "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Runs a server as planned until it is told to stop. The only file that knows the server
+//! library's start and end.
+
+use std::io::IsTerminal as _;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use crate::banner;
+use crate::exit_codes::ExitCode;
+use crate::failure::Failure;
+use crate::printer::Printer;
+use crate::server_plan::{Place, Purpose, Remark, ServerPlan};
+use crate::server_stand_in::{DataPlace, Mode, Server, Settings, StartError};
+
+/// Why a server was told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// By whatever supervises the process.
+    Terminate,
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        let failure = Self::failed(error.to_string());
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+/// Runs the server of `plan`; `started` is when the process began. Ends when it was asked to stop
+/// and has stopped, or at once when it was asked twice.
+///
+/// # Errors
+/// When the server cannot start.
+pub(crate) fn run(
+    plan: ServerPlan,
+    started: Instant,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|e| Failure::failed(format!("cannot start the runtime: {e}")))?;
+    let outcome = runtime.block_on(run_in_runtime(plan, started, printer));
+    // What is left was told to stop twice; dropping the runtime would wait for its threads.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn run_in_runtime(
+    plan: ServerPlan,
+    started: Instant,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    // Before the bind, so that a signal in between is not lost.
+    let mut signals =
+        Signals::new().map_err(|e| Failure::failed(format!("cannot catch signals: {e}")))?;
+    let (purpose, place) = (plan.purpose, plan.place.clone());
+    let remarks = plan.remarks.clone();
+    let server = Server::bind(settings(plan)).await?;
+    let address = server.local_addr();
+
+    printer.note(&printer.bold(&banner::title(purpose, &place)));
+    if purpose == Purpose::Dev && std::io::stderr().is_terminal() {
+        printer.note(&banner::doors(address));
+    }
+    for remark in &remarks {
+        match remark {
+            Remark::Note(text) => printer.note(text),
+            Remark::Warning(text) => printer.warning(text),
+            Remark::Hint(text) => printer.hint(text),
+        }
+    }
+    printer.note(&format!("listening on http://{address}"));
+    printer.note(&format!("ready in {} ms", started.elapsed().as_millis()));
+
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = server.run(async {
+        // Sent or dropped, both mean stop.
+        let _ = stopped.await;
+    });
+    tokio::pin!(running);
+    // Both arms are cancel-safe: the server is pinned outside, a signal not taken is kept.
+    let first = tokio::select! {
+        () = &mut running => return Ok(ExitCode::Done),
+        signal = signals.next() => signal,
+    };
+    printer.note("stopping; the same again stops at once");
+    drop(stop);
+    tokio::select! {
+        () = &mut running => {}
+        _ = signals.next() => {}
+    }
+    Ok(match first {
+        Signal::Interrupt => ExitCode::Interrupted,
+        Signal::Terminate => ExitCode::Done,
+    })
+}
+
+fn settings(plan: ServerPlan) -> Settings {
+    Settings {
+        listen: plan.listen,
+        data: match plan.place {
+            Place::Memory => DataPlace::Memory,
+            Place::Directory(path) => DataPlace::Directory(path),
+        },
+        mode: match plan.purpose {
+            Purpose::Dev => Mode::Dev,
+            Purpose::Serve => Mode::Serve,
+        },
+        auth: plan.authenticator,
+        origins: plan.origins,
+    }
+}
+
+/// The signals that stop a server.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
+        }
+    }
+}
+
+/// The signals that stop a server.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Signal {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => Signal::Interrupt,
+            // No signal will ever come: the process ends as the system ends it.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::thread;
+
+use crate::command::Shell;
+
+/// A server that answers one request with `answer`; its address, and the request's first line.
+fn answering(answer: &'static str) -> (String, thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let served = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let first = lines.next().unwrap().unwrap();
+        while !lines.next().unwrap().unwrap().is_empty() {}
+        stream.write_all(answer.as_bytes()).unwrap();
+        first
+    });
+    (url, served)
+}
+
+#[test]
+fn ready_is_done() {
+    let (url, served) = answering("HTTP/1.1 200 OK\r\n\r\n{\"commit_window_ms\":100}");
+    Shell::new().run(&["health", &url]).check(0, "ready\n", "");
+    assert_eq!(served.join().unwrap(), "GET /readyz HTTP/1.0");
+
+    let (url, _served) = answering("HTTP/1.1 200 OK\r\n\r\n{\"commit_window_ms\":100}");
+    let ran = Shell::new()
+        .set("GREENROOM_URL", &url)
+        .run(&["health", "--json"]);
+    ran.naming(&url, "URL").check(
+        0,
+        "{\"body\":{\"commit_window_ms\":100},\"ready\":true,\"server\":\"URL\",\"status\":200}\n",
+        "",
+    );
+}
+
+#[test]
+fn not_ready_needs_you() {
+    let (url, _served) = answering("HTTP/1.1 503 Service Unavailable\r\n\r\ndraining\n");
+    let ran = Shell::new().run(&["-s", &url, "health"]);
+    ran.check(3, "not ready  draining\n", "");
+}
+
+#[test]
+fn something_else_is_a_failure() {
+    let (url, _served) = answering("HTTP/1.1 404 Not Found\r\n\r\n");
+    let ran = Shell::new().run(&["health", &url]);
+    ran.naming(&url, "URL").check(
+        1,
+        "",
+        "error: URL answered 404, neither ready nor not\nhint: is that a Greenroom?\n",
+    );
+}
+
+#[test]
+fn nothing_there_is_a_failure() {
+    // A port that was free a moment ago, and that nobody is told of.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let ran = Shell::new().run(&["health", &url]);
+    ran.naming(&url, "URL").check(
+        1,
+        "",
+        "\
+error: cannot reach URL: Connection refused (os error 111)
+hint: is it running? `greenroom dev` starts one; `--server URL` asks another
+",
+    );
+}
+
+#[test]
+fn an_address_that_is_none_is_a_usage_error() {
+    Shell::new().run(&["health", "localhost:8080"]).check(
+        2,
+        "",
+        "error: `localhost:8080` is not an http address\nhint: write `http://127.0.0.1:8080`\n",
+    );
+}

@@ -1,0 +1,122 @@
+use crate::command::Shell;
+
+const HELP: &str = "\
+Realtime rooms over WebSockets: presence and shared documents
+
+Usage: greenroom <COMMAND>
+
+Start
+  dev     Run a local server: open access, demo page      greenroom dev
+  serve   Run a server for others                         greenroom serve --data ./data
+Use
+  token   Create and check keys and tokens                greenroom token new --user ada --room 'docs/*'
+Operate
+  health  Ask a server whether it is ready (for probes)   greenroom health
+
+Options
+  -s, --server <URL>   Server to talk to [env: GREENROOM_URL] [default: http://127.0.0.1:8080]
+      --token <TOKEN>  Admin or room token [env: GREENROOM_TOKEN]
+      --json           Machine-readable output
+      --color <WHEN>   Colours in the output [default: auto] [possible values: auto, always, never]
+  -q, --quiet          Errors and warnings only
+  -v, --verbose        More of what happens and why
+  -h, --help           Print help
+  -V, --version        Print version
+
+`greenroom help <COMMAND>` has examples.
+";
+
+#[test]
+fn help_is_data_when_asked_for() {
+    Shell::new().run(&["--help"]).check(0, HELP, "");
+    Shell::new().run(&["help"]).check(0, HELP, "");
+}
+
+#[test]
+fn no_arguments_get_help_and_a_usage_code() {
+    Shell::new().run(&[]).check(2, "", HELP);
+}
+
+#[test]
+fn the_version_is_one_line() {
+    Shell::new().run(&["-V"]).check(0, "greenroom 0.1.0\n", "");
+}
+
+#[test]
+fn help_of_a_command_ends_in_examples() {
+    Shell::new().run(&["help", "serve"]).check(
+        0,
+        "\
+Run a server for others
+
+Usage: greenroom serve [OPTIONS]
+
+Options:
+      --listen <ADDR:PORT>  Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8080, or PORT] [env: GREENROOM_LISTEN]
+      --origin <ORIGIN>     Pages that may connect: `https://app.example.com`, `*.example.com` or `*`; repeatable [env: GREENROOM_ORIGIN]
+      --log <FORM>          Form of the log; auto: text on a terminal, else JSON [env: GREENROOM_LOG] [default: auto] [possible values: auto, text, json]
+      --data <DIR>          Where data is kept; `:memory:` keeps nothing [env: GREENROOM_DATA] [default: ./data]
+      --insecure            Ask nobody for a token: anyone who reaches the port can read and change every room [env: GREENROOM_INSECURE]
+  -h, --help                Print help
+
+Everywhere:
+  -s, --server <URL>   Server to talk to [env: GREENROOM_URL] [default: http://127.0.0.1:8080]
+      --token <TOKEN>  Admin or room token [env: GREENROOM_TOKEN]
+      --json           Machine-readable output
+      --color <WHEN>   Colours in the output [default: auto] [possible values: auto, always, never]
+  -q, --quiet          Errors and warnings only
+  -v, --verbose        More of what happens and why
+
+Without a key it listens on this machine only. Keys come from `greenroom token init`, from GREENROOM_SECRET_KEY, or from the file that GREENROOM_SECRET_KEY_FILE names.
+
+Examples:
+  greenroom token init && greenroom serve --listen 0.0.0.0:8080
+  greenroom serve --data /var/lib/greenroom --origin https://app.example.com
+",
+        "",
+    );
+}
+
+#[test]
+fn an_unknown_flag_ends_in_a_hint() {
+    Shell::new().run(&["serve", "--bogus"]).check(
+        2,
+        "",
+        "\
+error: unexpected argument '--bogus' found
+
+Usage: greenroom serve [OPTIONS]
+
+hint: `--help` shows what there is
+",
+    );
+}
+
+#[test]
+fn an_unknown_command_is_guessed() {
+    Shell::new().run(&["srve"]).check(
+        2,
+        "",
+        "\
+error: unrecognized subcommand 'srve'
+
+hint: a similar subcommand exists: 'serve'
+
+Usage: greenroom [OPTIONS] <COMMAND>
+
+hint: `--help` shows what there is
+",
+    );
+}
+
+#[test]
+fn help_never_shows_what_the_environment_holds() {
+    let shell = Shell::new()
+        .set("GREENROOM_TOKEN", "a-token-of-mine")
+        .set("CLICOLOR_FORCE", "1");
+    for arguments in [&["--help"][..], &["help", "dev"], &["token", "new"]] {
+        let ran = shell.run(arguments);
+        assert!(!ran.stdout.contains("a-token-of-mine") && !ran.stderr.contains("a-token-of-mine"));
+        assert!(format!("{}{}", ran.stdout, ran.stderr).contains("\x1b["));
+    }
+}

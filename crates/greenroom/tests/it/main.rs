@@ -1,0 +1,9 @@
+//! The whole command: exit code, stdout and stderr of what people type.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod command;
+mod health;
+mod help;
+mod server;
+mod token;

@@ -1,0 +1,230 @@
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::process::{Child, Command};
+
+use crate::command::{Ran, SECRET, Shell};
+
+/// A server that runs, and ends with the test.
+struct Running {
+    child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+    /// What it said until it was ready.
+    said: Vec<String>,
+}
+
+impl Running {
+    /// Starts it and waits until it says that it is ready, or ends. Log lines are left out.
+    fn start(shell: &Shell, arguments: &[&str]) -> Self {
+        let mut child = shell.command(arguments).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said: Vec<String> = Vec::new();
+        while !said
+            .last()
+            .is_some_and(|line| line.starts_with("ready in "))
+        {
+            let mut line = String::new();
+            let read = stderr.read_line(&mut line).unwrap();
+            assert!(read > 0, "it ended after {said:?}");
+            if !line.starts_with('{') {
+                said.push(line.trim_end().to_owned());
+            }
+        }
+        Self {
+            child,
+            stderr,
+            said,
+        }
+    }
+
+    /// Sends a signal, waits for the end, and gives what was said since.
+    #[cfg(unix)]
+    fn stop(mut self, signal: &str) -> Ran {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
+        assert!(sent.unwrap().success());
+        let mut stderr = String::new();
+        self.stderr.read_to_string(&mut stderr).unwrap();
+        let lines = stderr.lines().filter(|line| !line.starts_with('{'));
+        let stderr = lines.map(|line| format!("{line}\n")).collect();
+        Ran {
+            code: self.child.wait().unwrap().code(),
+            stdout: String::new(),
+            stderr,
+        }
+    }
+
+    /// What it said, with the port and the time named.
+    fn said(&self) -> String {
+        let address = self.address();
+        let lines = self.said.iter().map(|line| {
+            let line = line.replace(&address, "ADDRESS");
+            match line.strip_prefix("ready in ") {
+                Some(_) => "ready in N ms\n".to_owned(),
+                None => line + "\n",
+            }
+        });
+        lines.collect()
+    }
+
+    fn address(&self) -> String {
+        let line = &self.said[self.said.len() - 2];
+        let address = line.strip_prefix("listening on http://").unwrap();
+        address.to_owned()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const FREE: [&str; 2] = ["--listen", "127.0.0.1:0"];
+
+#[cfg(unix)]
+#[test]
+fn dev_starts_with_nothing_and_ends_on_a_signal() {
+    let shell = Shell::new();
+    let start = || Running::start(&shell, &["dev", FREE[0], FREE[1]]);
+    let dev = start();
+    assert_eq!(
+        dev.said(),
+        "\
+Greenroom 0.1.0  development mode: open access, data in ./.greenroom
+listening on http://ADDRESS
+ready in N ms
+"
+    );
+    let key = shell.key_id(".greenroom");
+    let stopping = "stopping; the same again stops at once\n";
+    dev.stop("INT").check(130, "", stopping);
+    start().stop("TERM").check(0, "", stopping);
+    assert_eq!(
+        shell.key_id(".greenroom"),
+        key,
+        "a second start keeps the key"
+    );
+}
+
+#[test]
+fn dev_in_memory_leaves_nothing_behind() {
+    let shell = Shell::new();
+    let dev = Running::start(&shell, &["dev", "--data", ":memory:", FREE[0], FREE[1]]);
+    assert!(dev.said().contains("data in memory\n"));
+    assert!(std::fs::read_dir(shell.path("")).unwrap().next().is_none());
+}
+
+#[test]
+fn dev_on_every_address_warns() {
+    let shell = Shell::new().set("GREENROOM_LAN", "1").set("PORT", "0");
+    let dev = Running::start(&shell, &["dev"]);
+    assert!(dev.address().starts_with("0.0.0.0:"));
+    let warning = "warning: anyone who reaches 0.0.0.0:0 can read and change every room\n";
+    assert!(dev.said().contains(warning), "{}", dev.said());
+}
+
+#[test]
+fn serve_without_a_key_is_for_this_machine_only() {
+    let shell = Shell::new();
+    let serve = Running::start(&shell, &["serve", FREE[0], FREE[1]]);
+    assert_eq!(
+        serve.said(),
+        "\
+Greenroom 0.1.0  data in ./data
+no key: listening on this machine only, open to everybody on it
+hint: create one with `greenroom token init`, or set GREENROOM_SECRET_KEY
+listening on http://ADDRESS
+ready in N ms
+"
+    );
+}
+
+#[test]
+fn serve_without_a_key_refuses_other_addresses() {
+    Shell::new()
+        .run(&["serve", "--listen", "0.0.0.0:8080"])
+        .check(
+            2,
+            "",
+            "\
+error: refusing to listen on 0.0.0.0:8080 without a key: anyone could read and change every room
+hint: create one with `greenroom token init`, or set GREENROOM_SECRET_KEY
+hint: for a trial on this machine: `greenroom dev`
+hint: to have it so all the same: `--insecure`
+",
+        );
+}
+
+#[test]
+fn serve_with_a_key_or_insecure_listens_everywhere() {
+    let shell = Shell::new().set("GREENROOM_SECRET_KEY", SECRET);
+    let serve = Running::start(&shell, &["serve", "--listen", "0.0.0.0:0"]);
+    assert_eq!(
+        serve.said(),
+        "Greenroom 0.1.0  data in ./data\nlistening on http://ADDRESS\nready in N ms\n"
+    );
+    let shell = Shell::new();
+    let serve = Running::start(&shell, &["serve", "--insecure", "--listen", "0.0.0.0:0"]);
+    assert_eq!(
+        serve.said(),
+        "\
+Greenroom 0.1.0  data in ./data
+warning: anyone who reaches 0.0.0.0:0 can read and change every room
+listening on http://ADDRESS
+ready in N ms
+"
+    );
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let port = address.port().to_string();
+    let ran = Shell::new().run(&["dev", "--listen", &address.to_string()]);
+    ran.naming(&port, "PORT").check(
+        1,
+        "",
+        "\
+error: port PORT on 127.0.0.1 is taken
+hint: `greenroom dev --listen 127.0.0.1:0` picks a free one
+",
+    );
+}
+
+#[test]
+fn a_setting_that_makes_no_sense_is_a_usage_error() {
+    let check = |shell: Shell, arguments: &[&str], expected: &str| {
+        shell.run(arguments).check(2, "", expected);
+    };
+    check(
+        Shell::new(),
+        &["dev", "--origin", "https://app.example.com/"],
+        "\
+error: `https://app.example.com/` is not an origin
+hint: write `https://app.example.com`, `http://localhost:3000`, `*.example.com` or `*`: a scheme and a host, no path and no slash at the end
+",
+    );
+    check(
+        Shell::new().set("GREENROOM_LISTEN", "8080"),
+        &["serve"],
+        "\
+error: `8080` is not an address with a port
+hint: write `127.0.0.1:8080`, `0.0.0.0:8080` or `[::]:8080`
+",
+    );
+    check(
+        Shell::new().set("PORT", "http"),
+        &["serve"],
+        "error: PORT is `http`, which is no port\nhint: a port is a number up to 65535\n",
+    );
+    check(
+        Shell::new().set("RUST_LOG", "a=b=c"),
+        &["dev"],
+        "\
+error: RUST_LOG is not a filter: error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5
+hint: write `RUST_LOG=debug` or `RUST_LOG=info,greenroom_server=debug`
+",
+    );
+}
