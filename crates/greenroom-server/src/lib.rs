@@ -1,3 +1,27 @@
-//! Everything of the Greenroom server that does IO.
+//! Everything of the Greenroom server that does IO: sockets, stores, authentication, metrics.
+//!
+//! [`Server`] is a whole server; [`Settings`] is all it is told.
 
+mod app;
 pub mod auth;
+pub mod codec;
+mod conn;
+mod doors;
+mod edge;
+mod mail;
+mod pages;
+mod problem;
+mod pulse;
+pub mod reader;
+mod room_task;
+mod rooms;
+mod seat;
+mod server;
+mod settings;
+pub mod store;
+pub mod writer;
+
+pub use edge::TaskRunner;
+pub use server::{Server, StartError};
+pub use greenroom_core::limits::Limits;
+pub use settings::{BUILT_IN_KINDS, DataPlace, Kind, Mode, Settings};

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use greenroom_core::limits::Limits;
-use greenroom_service::{Factory, RoomId};
+use greenroom_core::service::{Counter, Relay};
+use greenroom_service::{Factory, RoomId, Service};
 
 use crate::auth::{Authenticator, OriginPolicy, Pattern};
 
@@ -42,7 +43,23 @@ impl std::fmt::Debug for Kind {
     }
 }
 
+/// The names that [`Kind::built_in`] knows.
+pub const BUILT_IN_KINDS: [&str; 3] = ["collab", "relay", "counter"];
+
 impl Kind {
+    /// The kind of this name that comes with the server; see [`BUILT_IN_KINDS`].
+    #[must_use]
+    pub fn built_in(name: &str) -> Option<Self> {
+        Some(match name {
+            "collab" => Self::Collab,
+            "relay" => Self::Service(Arc::new(|_, _| Ok(Box::new(Relay) as Box<dyn Service>))),
+            "counter" => Self::Service(Arc::new(|_, saved| {
+                Ok(Box::new(Counter::open(saved)?) as Box<dyn Service>)
+            })),
+            _ => return None,
+        })
+    }
+
     /// The word for logs and messages.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -10,6 +10,8 @@ pub(crate) const LISTEN: &str = "GREENROOM_LISTEN";
 pub(crate) const DATA: &str = "GREENROOM_DATA";
 /// `--origin`, several with commas between.
 pub(crate) const ORIGIN: &str = "GREENROOM_ORIGIN";
+/// `--rooms`, several with commas between.
+pub(crate) const ROOMS: &str = "GREENROOM_ROOMS";
 /// `--lan`: `1` or `0`, and what else means yes or no.
 pub(crate) const LAN: &str = "GREENROOM_LAN";
 /// `--insecure`: `1` or `0`, and what else means yes or no.

@@ -11,7 +11,6 @@ mod logging;
 mod printer;
 mod server_command;
 mod server_plan;
-mod server_stand_in;
 mod time_text;
 
 use clap::Parser as _;

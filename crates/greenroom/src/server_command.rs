@@ -4,6 +4,7 @@
 use std::io::IsTerminal as _;
 use std::time::Instant;
 
+use greenroom_server::{DataPlace, Limits, Mode, Server, Settings, StartError};
 use tokio::sync::oneshot;
 
 use crate::banner;
@@ -11,7 +12,9 @@ use crate::exit_codes::ExitCode;
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::server_plan::{Place, Purpose, Remark, ServerPlan};
-use crate::server_stand_in::{DataPlace, Mode, Server, Settings, StartError};
+
+/// How long a graceful stop may take: below the 30 s that supervisors usually grant.
+const DRAIN_MS: u64 = 25_000;
 
 /// Why a server was told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,8 +114,11 @@ fn settings(plan: ServerPlan) -> Settings {
             Purpose::Dev => Mode::Dev,
             Purpose::Serve => Mode::Serve,
         },
-        auth: plan.authenticator,
+        authenticator: plan.authenticator,
         origins: plan.origins,
+        limits: Limits::default(),
+        kinds: plan.kinds,
+        drain_ms: DRAIN_MS,
     }
 }
 

@@ -5,8 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use greenroom_server::auth::{
-    Authenticator, Keys, OriginPolicy, OriginRule, Reach, SecretKey, create_keys, read_keys,
+    Authenticator, Keys, OriginPolicy, OriginRule, Pattern, Reach, SecretKey, create_keys,
+    read_keys,
 };
+use greenroom_server::{BUILT_IN_KINDS, Kind};
 
 use crate::cli::{DevOptions, ServeOptions, ServerOptions};
 use crate::env_vars;
@@ -29,6 +31,8 @@ pub(crate) struct ServerPlan {
     pub(crate) authenticator: Authenticator,
     /// Which pages may connect.
     pub(crate) origins: OriginPolicy,
+    /// What the rooms are, by pattern.
+    pub(crate) kinds: Vec<(Pattern, Kind)>,
     /// What the operator should know before it starts.
     pub(crate) remarks: Vec<Remark>,
 }
@@ -107,6 +111,7 @@ pub(crate) fn for_dev(options: &DevOptions) -> Result<ServerPlan, Failure> {
         place,
         authenticator: Authenticator::development(with_environment(keys)?),
         origins: OriginPolicy::new(reach, rules),
+        kinds: room_kinds(&options.server)?,
         remarks,
     })
 }
@@ -148,6 +153,7 @@ pub(crate) fn for_serve(options: &ServeOptions) -> Result<ServerPlan, Failure> {
         place,
         authenticator,
         origins: OriginPolicy::new(reach, rules),
+        kinds: room_kinds(&options.server)?,
         remarks,
     })
 }
@@ -175,6 +181,25 @@ fn read_or_create_keys(data: &Path) -> Result<Keys, Failure> {
 fn origin_rules(options: &ServerOptions) -> Result<Vec<OriginRule>, Failure> {
     let rules = options.origin.iter().map(|text| text.trim().parse());
     Ok(rules.collect::<Result<_, _>>()?)
+}
+
+/// Reads `PATTERN=KIND`.
+fn room_kinds(options: &ServerOptions) -> Result<Vec<(Pattern, Kind)>, Failure> {
+    let read = |text: &String| {
+        let known = || BUILT_IN_KINDS.join(", ");
+        let (pattern, kind) = text.rsplit_once('=').ok_or_else(|| {
+            Failure::usage(format!("`{text}` does not say what the rooms are"))
+                .hint(format!("write `--rooms 'counter/*=counter'`; kinds: {}", known()))
+        })?;
+        let kind = Kind::built_in(kind).ok_or_else(|| {
+            Failure::usage(format!("`{kind}` is no kind of room"))
+                .hint(format!("kinds: {}", known()))
+        })?;
+        let pattern = pattern.parse::<Pattern>();
+        let pattern = pattern.map_err(|error| Failure::usage(error.to_string()))?;
+        Ok((pattern, kind))
+    };
+    options.rooms.iter().map(read).collect()
 }
 
 fn listen_address(options: &ServerOptions, default_ip: Ipv4Addr) -> Result<SocketAddr, Failure> {
