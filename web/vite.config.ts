@@ -1,0 +1,18 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  // Relative addresses, so that the page also works behind a path prefix.
+  base: "./",
+  build: {
+    outDir: "dist",
+    // The content security policy allows files of our own origin only: nothing may become a data: address.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 500,
+  },
+  // `npm run dev` serves the sources and hands the room's door to a server started by hand.
+  server: {
+    proxy: { "/yjs": { target: process.env.GREENROOM_URL ?? "http://127.0.0.1:8080", ws: true } },
+  },
+  test: { include: ["tests/unit/**/*.test.ts"] },
+});
