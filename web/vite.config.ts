@@ -6,6 +6,8 @@ export default defineConfig({
   build: {
     outDir: "dist",
     // The content security policy allows files of our own origin only: nothing may become a data: address.
+    // The licences of what is bundled ask to be shipped with it; the foot of the page links here.
+    license: { fileName: "licences.txt" },
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 500,

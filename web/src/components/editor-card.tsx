@@ -31,7 +31,7 @@ export function EditorCard({ session, editorRef }: Props) {
   useEffect(() => editorRef.current?.setWritable(!ended), [ended, editorRef]);
 
   return (
-    <section class="sheet" aria-label="Shared text">
+    <section class="sheet" data-ended={ended} aria-label="Shared text">
       <ConnectionStrip view={session.connection.view} />
       {ended && lastClose !== null && (
         <EndingNotice close={lastClose} onRetry={() => session.connection.retry()} />

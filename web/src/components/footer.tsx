@@ -6,6 +6,9 @@ export function Footer() {
         Greenroom is a realtime room server. This page is an ordinary guest: it comes in through the
         same door as your code, and everything on it travels through the server.
       </p>
+      <p>
+        <a href="./licences.txt">Licences of the parts of this page</a>
+      </p>
     </footer>
   );
 }

@@ -48,7 +48,7 @@ export function PeoplePanel({ session, lineOf, onReveal }: Props) {
         <p class="hint">
           {state === "connected"
             ? "Nobody else yet. Open a second window and watch it appear here."
-            : "The others show up again once this window is connected."}
+            : "Others show up once this window is connected."}
         </p>
       )}
       <IdentityForm presence={session.presence} />

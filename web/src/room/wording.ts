@@ -26,14 +26,14 @@ export function describeConnection(view: ConnectionView): Wording {
 function whileConnecting(view: ConnectionView): string {
   return view.failedAttempts < ATTEMPTS_BEFORE_DOUBT
     ? "Opening the room."
-    : "The server does not answer yet. This page keeps trying; what you write waits here.";
+    : "The server does not answer yet. Keep writing; this page keeps trying.";
 }
 
 function whileReconnecting(view: ConnectionView): string {
   // 1001 and 1012 are what a server sends that is about to go or to restart (RFC 6455, IANA registry).
   const restarting = view.lastClose?.code === 1001 || view.lastClose?.code === 1012;
-  const cause = restarting ? "The server is restarting." : "The connection is lost.";
-  return `${cause} Keep writing: your changes stay in this window and are merged when it is back.`;
+  const cause = restarting ? "The server is restarting." : "Connection lost.";
+  return `${cause} Keep writing; your changes merge when it is back.`;
 }
 
 /** What to tell people when the server ended a session for good. */

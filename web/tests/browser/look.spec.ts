@@ -72,23 +72,22 @@ test("the theme switch wins over the system and outlasts a reload", async ({ ent
   expect(await ground()).toBe(light);
 });
 
-test("nothing scrolls sideways from 320 px on, whatever the names", async ({ enter }) => {
-  for (const width of [320, 360, 768, 1440]) {
+for (const width of [320, 360, 768, 1440]) {
+  test(`nothing scrolls sideways at ${width} px, whatever the names`, async ({ enter }) => {
     const ada = await enter("a-rather-long-name-for-a-room-without-any-space-in-it-at-all", {
       viewport: { width, height: 740 },
     });
     const bob = await enter("a-rather-long-name-for-a-room-without-any-space-in-it-at-all");
     await named(bob, "W".repeat(32), "Iris");
-    await bob.type("unbreakable".repeat(20));
+    await bob.text.click();
+    await bob.page.keyboard.insertText("unbreakable".repeat(20));
     await expect(ada.cursors).toHaveCount(1);
     const overflow = await ada.page.evaluate(
       () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
     );
-    expect(overflow, `at ${width} px`).toBe(0);
-    await ada.context.close();
-    await bob.context.close();
-  }
-});
+    expect(overflow).toBe(0);
+  });
+}
 
 test("a phone shows the page in one column", async ({ enter }) => {
   const ada = await enter(undefined, { viewport: { width: 360, height: 740 } });

@@ -35,6 +35,40 @@ test("a killed server loses nothing, and nobody has to reload", async ({ enter, 
   await expect(third.people).toHaveCount(3);
 });
 
+test("who comes back on a new connection is seen at once", async ({ enter }) => {
+  const cuts: (() => Promise<void>)[] = [];
+  const ada = await enter("blip");
+  const bob = await enter("blip", {
+    prepare: (page) =>
+      page.routeWebSocket(/\/yjs\//, (socket) => {
+        const onward = socket.connectToServer();
+        cuts.push(async () => {
+          await onward.close();
+          await socket.close({ code: 1012, reason: "shutdown" });
+        });
+      }),
+  });
+  await bob.type("still here");
+  const name = await bob.name();
+  await expect(ada.cursors).toHaveText([name]);
+
+  const left = ada.page.evaluate(
+    () =>
+      new Promise<void>((done) => {
+        new MutationObserver((_changes, observer) => {
+          if (document.querySelector("[data-session]") !== null) return;
+          observer.disconnect();
+          done();
+        }).observe(document.body, { childList: true, subtree: true });
+      }),
+  );
+  await cuts[0]?.();
+  await left;
+  await expect(ada.other(name)).toHaveCount(1, { timeout: 3000 });
+  await expect(ada.cursors).toHaveText([name]);
+  await expect(bob.other(await ada.name())).toHaveCount(1, { timeout: 3000 });
+});
+
 test("text that no server has seen yet is not left behind without a question", async ({
   enter,
   server,

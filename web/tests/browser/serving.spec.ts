@@ -23,6 +23,9 @@ test("the page is light and asks nobody but its own server", async ({ enter, ser
   expect(asked.filter((url) => !url.startsWith(server.url))).toEqual([]);
   expect(weight).toBeGreaterThan(10_000);
   expect(weight).toBeLessThan(PAGE_BYTES_MAX);
+
+  const licences = await ada.page.request.get(`${server.url}/licences.txt`);
+  expect(await licences.text()).toContain("yjs");
 });
 
 test("the page works behind a path prefix and under a strict policy", async ({

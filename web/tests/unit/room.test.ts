@@ -55,7 +55,7 @@ describe("wording", () => {
   const view = { state: "reconnecting", failedAttempts: 1, lastClose: null } as const;
 
   test("a lost connection says that writing goes on", () => {
-    expect(describeConnection(view).sentence).toMatch(/^The connection is lost. Keep writing/);
+    expect(describeConnection(view).sentence).toMatch(/^Connection lost. Keep writing/);
   });
 
   test("a restart is told from a lost connection", () => {
