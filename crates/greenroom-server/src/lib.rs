@@ -1,1 +1,5 @@
 //! Everything of the Greenroom server that does IO.
+
+pub mod codec;
+pub mod reader;
+pub mod writer;

@@ -1,0 +1,12 @@
+//! The WebSocket server codec (RFC 6455): the handshake and what peers send, sans-IO. What the
+//! server sends is encoded by [`greenroom_core::protocol::websocket`]; sockets are read by
+//! [`crate::reader`] and written by [`crate::writer`].
+
+mod decoder;
+mod handshake;
+
+#[cfg(test)]
+mod tests;
+
+pub use decoder::{CodecError, CodecLimits, Decoder, Item};
+pub use handshake::{HandshakeError, Upgrade, upgrade};
