@@ -1,0 +1,3 @@
+//! The server's integration tests, one binary: over real sockets, against foreign peers.
+
+mod codec;
