@@ -41,13 +41,13 @@ pub enum CodecError {
     /// A text message or a close text is not UTF-8.
     #[error("text is not UTF-8")]
     Utf8,
-    /// A frame larger than [`CodecLimits::frame_bytes_max`].
+    /// A frame larger than [`CodecLimits::frame_bytes_max`](super::CodecLimits::frame_bytes_max).
     #[error("a frame is too large")]
     FrameTooLarge,
-    /// A message larger than [`CodecLimits::message_bytes_max`].
+    /// A message larger than [`CodecLimits::message_bytes_max`](super::CodecLimits::message_bytes_max).
     #[error("a message is too large")]
     MessageTooLarge,
-    /// A message in more frames than [`CodecLimits::fragments_max`].
+    /// A message in more frames than [`CodecLimits::fragments_max`](super::CodecLimits::fragments_max).
     #[error("a message has too many fragments")]
     TooManyFragments,
 }
