@@ -95,7 +95,7 @@ impl<W> ConnWriter<W> {
             Phase::Blocked => return Written::Blocked,
             Phase::Closing | Phase::Closed | Phase::Broken(_) => return Written::Closed,
         }
-        let (done, result) = state.sink.write_frames(frames, &mut Mode::Try);
+        let result = state.sink.write_frames(frames, &mut Mode::Try);
         let result = match result {
             Poll::Ready(Ok(())) => state.sink.flush(&mut Mode::Try),
             other => other,
@@ -110,9 +110,8 @@ impl<W> ConnWriter<W> {
                 Written::Closed
             }
             Poll::Pending => {
-                state.rest.extend(frames.drain(done..));
+                state.rest.append(frames);
                 state.phase = Phase::Blocked;
-                frames.clear();
                 Written::Blocked
             }
         };
@@ -122,7 +121,7 @@ impl<W> ConnWriter<W> {
 
     /// Leaves `token` to be handed out by [`flush_rest`](Self::flush_rest) once everything has
     /// left. Gives it back when that is so already, or the connection is closed: write again, and
-    /// see.
+    /// see. Each writer waits once at a time, so that there are no more tokens than sessions.
     #[must_use = "a token that comes back is not kept"]
     pub fn wait(&self, token: W) -> Option<W> {
         let mut state = self.lock();
@@ -199,7 +198,8 @@ enum Phase {
 struct State<W> {
     sink: Sink,
     phase: Phase,
-    /// Frames left over, the first of them perhaps a part. No heap when open.
+    /// Frames left over; those that left are empty, the one behind may be a part. No heap when
+    /// open.
     rest: Vec<Bytes>,
     /// Who waits for the rest to leave; empty unless blocked.
     waiting: Vec<W>,
@@ -237,9 +237,7 @@ impl<W> State<W> {
 
     /// Writes the rest, then goes on to the next phase: open or closed.
     fn drive(&mut self, mode: &mut Mode<'_, '_>) -> Poll<io::Result<()>> {
-        let (done, result) = self.sink.write_frames(&mut self.rest, mode);
-        self.rest.drain(..done);
-        ready!(result)?;
+        ready!(self.sink.write_frames(&mut self.rest, mode))?;
         ready!(self.sink.flush(mode))?;
         self.rest = Vec::new();
         if matches!(self.phase, Phase::Closing) {

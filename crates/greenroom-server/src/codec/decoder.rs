@@ -1,12 +1,11 @@
 //! Decodes what one peer sends: frames are unmasked in place, checked, and joined to messages.
-//!
-//! A frame from a peer (RFC 6455, section 5.2) is a header of 2 to 10 bytes as drawn in
-//! [`greenroom_core::protocol::websocket`], but with the MASK bit set; 4 bytes of mask; and the
-//! payload, each byte of which is XORed with the mask's byte at its position modulo 4.
 
 use bytes::Bytes;
-use greenroom_core::protocol::websocket::{CONTROL_BYTES_MAX, Opcode};
+use greenroom_core::protocol::websocket::Opcode;
 use greenroom_service::Text;
+
+use super::CodecError;
+use super::frame::{Frame, HEADER_BYTES_MAX, parse_header, read_close, unmask};
 
 /// What a peer may send at most; more ends the connection with code 1009.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,81 +31,6 @@ pub enum Item {
     Pong(Bytes),
     /// The peer closes, with a code and a text unless it gave none. Nothing comes after it.
     Close(Option<(u16, String)>),
-}
-
-/// What a peer did against RFC 6455 or the limits; the connection is to be closed with
-/// [`close_code`](Self::close_code), and the display is a close text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CodecError {
-    /// A reserved bit is set, though no extension was agreed on.
-    #[error("a reserved bit is set")]
-    ReservedBit,
-    /// An opcode that RFC 6455 does not define.
-    #[error("a reserved opcode")]
-    ReservedOpcode,
-    /// A frame without a mask.
-    #[error("a frame is not masked")]
-    Unmasked,
-    /// A fragment of a close, ping or pong.
-    #[error("a control frame is fragmented")]
-    ControlFragmented,
-    /// A close, ping or pong with more than 125 bytes.
-    #[error("a control frame has more than 125 bytes")]
-    ControlTooLong,
-    /// A length in more bytes than it needs.
-    #[error("a length takes more bytes than it needs")]
-    LengthNotMinimal,
-    /// A length of 2^63 or more.
-    #[error("a length has its highest bit set")]
-    LengthHighBit,
-    /// A continuation, though no message is under way.
-    #[error("a continuation of nothing")]
-    ContinuationOfNothing,
-    /// A new message, though another is under way.
-    #[error("a message begins within another")]
-    MessageWithinMessage,
-    /// A close payload of one byte.
-    #[error("a close code of one byte")]
-    CloseTooShort,
-    /// A close code that may not be sent.
-    #[error("a close code that may not be sent")]
-    CloseCode,
-    /// A text message or a close text is not UTF-8.
-    #[error("text is not UTF-8")]
-    Utf8,
-    /// A frame larger than [`CodecLimits::frame_bytes_max`].
-    #[error("a frame is too large")]
-    FrameTooLarge,
-    /// A message larger than [`CodecLimits::message_bytes_max`].
-    #[error("a message is too large")]
-    MessageTooLarge,
-    /// A message in more frames than [`CodecLimits::fragments_max`].
-    #[error("a message has too many fragments")]
-    TooManyFragments,
-}
-
-impl CodecError {
-    /// The close code for it: 1002 protocol error, 1007 not UTF-8, 1009 too large (RFC 6455,
-    /// section 7.4.1).
-    #[must_use]
-    pub const fn close_code(self) -> u16 {
-        match self {
-            Self::Utf8 => 1007,
-            Self::FrameTooLarge | Self::MessageTooLarge | Self::TooManyFragments => 1009,
-            Self::ReservedBit
-            | Self::ReservedOpcode
-            | Self::Unmasked
-            | Self::ControlFragmented
-            | Self::ControlTooLong
-            | Self::LengthNotMinimal
-            | Self::LengthHighBit
-            | Self::ContinuationOfNothing
-            | Self::MessageWithinMessage
-            | Self::CloseTooShort
-            | Self::CloseCode => 1002,
-        }
-    }
 }
 
 /// The decoder of one connection. Between calls it keeps a frame or a message that is not all
@@ -295,9 +219,6 @@ impl Decoder {
     }
 }
 
-/// Mask, opcode and two length bytes at least; a u64 length at most.
-const HEADER_BYTES_MAX: usize = 14;
-
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Open,
@@ -309,17 +230,6 @@ enum Phase {
 enum Kind {
     Text,
     Binary,
-}
-
-/// A frame whose header is read.
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    opcode: Opcode,
-    fin: bool,
-    /// Rotated so that its first byte is that of the next payload byte.
-    mask: [u8; 4],
-    /// Payload bytes that have not come yet.
-    remaining: usize,
 }
 
 /// A message that is not all there yet.
@@ -375,98 +285,5 @@ fn whole(kind: Option<Kind>, payload: Bytes) -> Result<Item, CodecError> {
             .map(Item::Text)
             .map_err(|_| CodecError::Utf8),
         Kind::Binary => Ok(Item::Binary(payload)),
-    }
-}
-
-/// Reads a header from the start of `bytes`: the frame, and how many bytes the header takes.
-/// `None` when it is not all there; what is there is judged all the same.
-fn parse_header(bytes: &[u8]) -> Result<Option<(Frame, usize)>, CodecError> {
-    let Some(&first) = bytes.first() else {
-        return Ok(None);
-    };
-    if first & 0x70 != 0 {
-        return Err(CodecError::ReservedBit);
-    }
-    let opcode = Opcode::from_bits(first & 0x0f).ok_or(CodecError::ReservedOpcode)?;
-    let fin = first & 0x80 != 0;
-    if opcode.is_control() && !fin {
-        return Err(CodecError::ControlFragmented);
-    }
-    let Some(&second) = bytes.get(1) else {
-        return Ok(None);
-    };
-    if second & 0x80 == 0 {
-        return Err(CodecError::Unmasked);
-    }
-    let short = usize::from(second & 0x7f);
-    if opcode.is_control() && short > CONTROL_BYTES_MAX {
-        return Err(CodecError::ControlTooLong);
-    }
-    let Some((length, mask_at)) = parse_length(short, &bytes[2..])? else {
-        return Ok(None);
-    };
-    let Some(mask) = bytes[mask_at..].first_chunk::<4>() else {
-        return Ok(None);
-    };
-    let frame = Frame {
-        opcode,
-        fin,
-        mask: *mask,
-        remaining: length,
-    };
-    Ok(Some((frame, mask_at + 4)))
-}
-
-/// The payload's length and where the mask begins; `behind` is what follows the first two bytes.
-fn parse_length(short: usize, behind: &[u8]) -> Result<Option<(usize, usize)>, CodecError> {
-    let (length, bytes, smallest) = match short {
-        126 => match behind.first_chunk::<2>() {
-            Some(length) => (u16::from_be_bytes(*length).into(), 2, 126),
-            None => return Ok(None),
-        },
-        127 => match behind.first_chunk::<8>() {
-            Some(length) => (u64::from_be_bytes(*length), 8, 0x1_0000),
-            None => return Ok(None),
-        },
-        _ => (short as u64, 0, 0),
-    };
-    if length < smallest {
-        return Err(CodecError::LengthNotMinimal);
-    }
-    if length >> 63 != 0 {
-        return Err(CodecError::LengthHighBit);
-    }
-    let length = usize::try_from(length).map_err(|_| CodecError::FrameTooLarge)?;
-    Ok(Some((length, 2 + bytes)))
-}
-
-/// A close frame's code and text; the codes that may be sent are those of RFC 6455, section 7.4,
-/// and of the IANA registry "WebSocket Close Code Number" (1012 to 1014).
-fn read_close(payload: &[u8]) -> Result<Option<(u16, String)>, CodecError> {
-    if payload.is_empty() {
-        return Ok(None);
-    }
-    let (code, text) = payload
-        .split_first_chunk::<2>()
-        .ok_or(CodecError::CloseTooShort)?;
-    let code = u16::from_be_bytes(*code);
-    if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
-        return Err(CodecError::CloseCode);
-    }
-    let text = std::str::from_utf8(text).map_err(|_| CodecError::Utf8)?;
-    Ok(Some((code, text.into())))
-}
-
-/// XORs `payload` with `mask`, eight bytes at a time (the compiler makes vectors of them).
-fn unmask(payload: &mut [u8], mask: [u8; 4]) {
-    let half = u64::from(u32::from_ne_bytes(mask));
-    let mask_twice = half << 32 | half;
-    let mut words = payload.chunks_exact_mut(8);
-    for word in &mut words {
-        let masked = u64::from_ne_bytes(word.try_into().expect("eight bytes"));
-        word.copy_from_slice(&(masked ^ mask_twice).to_ne_bytes());
-    }
-    for (byte, mask) in words.into_remainder().iter_mut().zip(mask.iter().cycle()) {
-        *byte ^= mask;
     }
 }

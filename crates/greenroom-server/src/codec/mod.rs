@@ -3,10 +3,13 @@
 //! [`crate::reader`] and written by [`crate::writer`].
 
 mod decoder;
+mod error;
+mod frame;
 mod handshake;
 
 #[cfg(test)]
 mod tests;
 
-pub use decoder::{CodecError, CodecLimits, Decoder, Item};
+pub use decoder::{CodecLimits, Decoder, Item};
+pub use error::CodecError;
 pub use handshake::{HandshakeError, Upgrade, upgrade};

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
@@ -42,27 +42,24 @@ pub(super) enum Sink {
 }
 
 impl Sink {
-    /// Writes `frames` in order. Gives how many are wholly written; the one behind them is
-    /// advanced to what is left of it.
+    /// Writes `frames` in order. Whatever is written is gone from them: a frame that left is
+    /// empty, the one behind is what is left of it.
     pub(super) fn write_frames(
         &mut self,
         frames: &mut [Bytes],
         mode: &mut Mode<'_, '_>,
-    ) -> (usize, Poll<io::Result<()>>) {
+    ) -> Poll<io::Result<()>> {
         let mut done = 0;
         loop {
             done += frames[done..].iter().take_while(|f| f.is_empty()).count();
             if done == frames.len() {
-                return (done, Poll::Ready(Ok(())));
+                return Poll::Ready(Ok(()));
             }
-            match self.write_run(&frames[done..], mode) {
-                Poll::Ready(Ok(0)) => {
-                    return (done, Poll::Ready(Err(ErrorKind::WriteZero.into())));
-                }
-                Poll::Ready(Ok(written)) => done += advance(&mut frames[done..], written),
-                Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
-                Poll::Ready(Err(error)) => return (done, Poll::Ready(Err(error))),
-                Poll::Pending => return (done, Poll::Pending),
+            match ready!(self.write_run(&frames[done..], mode)) {
+                Ok(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                Ok(written) => done += advance(&mut frames[done..], written),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
     }

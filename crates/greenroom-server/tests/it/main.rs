@@ -1,0 +1,5 @@
+//! The server's integration tests, one binary: over real sockets, against foreign peers.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod codec;
