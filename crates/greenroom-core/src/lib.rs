@@ -1,6 +1,7 @@
 //! The sans-IO heart of Greenroom: rooms, protocols, built-in behaviours, registry, store contract.
 
 pub mod close_reason;
+pub mod collab;
 pub mod limits;
 pub mod protocol;
 pub mod store;

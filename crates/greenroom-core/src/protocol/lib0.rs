@@ -17,6 +17,10 @@ pub enum ReadError {
     VarUint,
     /// A string is not UTF-8.
     Utf8,
+    /// A number does not fit the 32 bits that its place has.
+    Range,
+    /// An `any` value has an unknown tag, or holds others deeper than the reader allows.
+    Any,
 }
 
 impl std::fmt::Display for ReadError {
@@ -25,6 +29,8 @@ impl std::fmt::Display for ReadError {
             Self::End => "the bytes end too early",
             Self::VarUint => "a number is longer than 8 bytes or above 2^53-1",
             Self::Utf8 => "a string is not UTF-8",
+            Self::Range => "a number does not fit 32 bits",
+            Self::Any => "a value has an unknown tag or is nested too deep",
         })
     }
 }
@@ -98,6 +104,84 @@ impl<'a> Reader<'a> {
             }
         }
         Err(ReadError::VarUint)
+    }
+
+    /// A varUint of at most 32 bits: a clock or a length of Yjs.
+    ///
+    /// # Errors
+    /// As [`Self::var_uint`], or [`ReadError::Range`].
+    pub fn var_u32(&mut self) -> Result<u32, ReadError> {
+        u32::try_from(self.var_uint()?).map_err(|_| ReadError::Range)
+    }
+
+    /// Passes over a varInt: bit 6 of the first byte is the sign, its six low bits and seven of
+    /// each further byte are the value.
+    ///
+    /// # Errors
+    /// [`ReadError::End`], or [`ReadError::VarUint`] when it is beyond what a JavaScript number
+    /// holds exactly: lib0 itself throws there.
+    pub fn skip_var_int(&mut self) -> Result<(), ReadError> {
+        let first = self.byte()?;
+        let mut value = u64::from(first & 0x3f);
+        let mut more = first >= 0x80;
+        for shift in (6..62).step_by(7) {
+            if !more {
+                break;
+            }
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            more = byte >= 0x80;
+        }
+        if more || value > VAR_UINT_MAX {
+            return Err(ReadError::VarUint);
+        }
+        Ok(())
+    }
+
+    /// Passes over one `any` value (lib0 `readAny`) that holds others at most `depth` deep.
+    /// A reader that recurses without a bound ends the process on 100 KB of `[[[[`.
+    ///
+    /// # Errors
+    /// [`ReadError::Any`], or as the readers of the parts.
+    pub fn skip_any(&mut self, depth: usize) -> Result<(), ReadError> {
+        match self.byte()? {
+            // Undefined, null, false, true.
+            127 | 126 | 121 | 120 => Ok(()),
+            125 => self.skip_var_int(),
+            124 => self.bytes(4).map(drop),
+            123 | 122 => self.bytes(8).map(drop),
+            119 => self.var_string().map(drop),
+            118 => {
+                let inner = depth.checked_sub(1).ok_or(ReadError::Any)?;
+                for _ in 0..self.count(2)? {
+                    self.var_string()?;
+                    self.skip_any(inner)?;
+                }
+                Ok(())
+            }
+            117 => {
+                let inner = depth.checked_sub(1).ok_or(ReadError::Any)?;
+                for _ in 0..self.count(1)? {
+                    self.skip_any(inner)?;
+                }
+                Ok(())
+            }
+            116 => self.var_bytes().map(drop),
+            _ => Err(ReadError::Any),
+        }
+    }
+
+    /// A varUint that counts entries of at least `entry_bytes` bytes each: a claim that the
+    /// remaining bytes cannot hold is refused before anything is made ready for it.
+    ///
+    /// # Errors
+    /// As [`Self::var_uint`], or [`ReadError::End`].
+    pub fn count(&mut self, entry_bytes: usize) -> Result<usize, ReadError> {
+        let n = usize::try_from(self.var_uint()?).map_err(|_| ReadError::End)?;
+        if n > self.remaining() / entry_bytes {
+            return Err(ReadError::End);
+        }
+        Ok(n)
     }
 
     /// varBytes: a length, then so many bytes.

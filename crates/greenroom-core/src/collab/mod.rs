@@ -1,0 +1,3 @@
+//! Collab rooms: Yjs documents, presence and Live data in one order.
+
+pub mod doc;
