@@ -1,10 +1,13 @@
+use bytes::BytesMut;
 use proptest::prelude::*;
 use yrs::{ReadTxn, Transact};
 
 use super::*;
 use crate::collab::doc::shadow::{Shadow, Verdict};
 use crate::collab::doc::tests::{any_edit, apply, document, play, session};
-use crate::protocol::lib0::ReadError;
+use crate::collab::doc::update::tests::nested;
+use crate::collab::doc::update::{CLIENTS_MAX, TYPE_NESTING_MAX};
+use crate::protocol::lib0::{ReadError, put_var_uint};
 
 #[test]
 fn refuses_the_known_poison() {
@@ -82,6 +85,48 @@ type Mutations = Vec<(prop::sample::Index, u8, u8)>;
 fn mutations() -> impl Strategy<Value = Vec<Mutations>> {
     let one = (any::<prop::sample::Index>(), any::<u8>(), any::<u8>());
     prop::collection::vec(prop::collection::vec(one, 1..4), 40)
+}
+
+/// The deepest and the widest updates that pass do not end the process: what the engine does
+/// recursively fits the 2 MiB of a test's thread.
+#[test]
+fn the_engine_survives_the_limits() {
+    let server = document(1);
+    let nested = nested(usize::from(TYPE_NESTING_MAX) + 1);
+    check_update(Bytes::from(nested.clone())).expect("at the limit");
+    apply(&server, &nested).expect("well-formed");
+    apply(&server, &[0, 1, 5, 1, 0, 1]).expect("deletes the outermost");
+
+    // Each client's struct stands to the right of the next lower client's; the lowest is missing.
+    let chain = |first: u64| {
+        let mut update = BytesMut::new();
+        put_var_uint(&mut update, CLIENTS_MAX as u64);
+        for client in first..first + CLIENTS_MAX as u64 {
+            update.extend([1]);
+            put_var_uint(&mut update, client);
+            update.extend([0, 0x84]);
+            put_var_uint(&mut update, client - 1);
+            update.extend([0, 1, b'x']);
+        }
+        update.extend([0]);
+        update.freeze()
+    };
+    let update = check_update(chain(101)).expect("at the limit");
+    let mut shadow = Shadow::default();
+    assert_eq!(shadow.verdict(&update.digest), Verdict::Pending);
+    shadow.apply(&update.digest);
+    assert_eq!(shadow.pending_bytes(), update.bytes.len());
+    apply(&server, &update.bytes).expect("well-formed");
+    let cause = check_update(Bytes::from_static(&[
+        1, 1, 100, 0, 4, 1, 1, b't', 1, b'x', 0,
+    ]));
+    let cause = cause.expect("well-formed");
+    apply(&server, &cause.bytes).expect("well-formed");
+    assert_eq!(shadow.verdict(&cause.digest), Verdict::Pending);
+    shadow.apply(&cause.digest);
+    assert!(!shadow.has_pending());
+    assert!(!server.transact().has_missing_updates());
+    assert_eq!(shadow.state_vector().iter().len(), CLIENTS_MAX + 1);
 }
 
 proptest! {
