@@ -282,4 +282,4 @@ impl Digest {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

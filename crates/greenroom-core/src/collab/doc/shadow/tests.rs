@@ -1,10 +1,14 @@
 use std::collections::BTreeMap;
 
+use bytes::BytesMut;
 use proptest::prelude::*;
 use yrs::{Doc, ReadTxn, Transact};
 
 use super::*;
 use crate::collab::doc::tests::{Step, any_edit, apply, document, play, session, text_edit};
+use crate::collab::doc::update::TYPE_NESTING_MAX;
+use crate::collab::doc::update::tests::nested;
+use crate::protocol::lib0::put_var_uint;
 
 /// What the engine's document knows, in comparable form.
 #[derive(Debug, PartialEq)]
@@ -129,7 +133,8 @@ fn check(
         if verdict == Verdict::Ready && !was_waiting {
             prop_assert!(
                 after.pending == (None, None),
-                "ready, but {:?} {:?} {:02x?} before {:?} {:?}", after, digest, update, before, shadow
+                "ready, but {:?}",
+                after.pending
             );
         }
         prop_assert_ne!(verdict, Verdict::TooDeep);
@@ -169,6 +174,136 @@ fn check_reload(shadow: &Shadow, server: &Doc) -> Result<(), TestCaseError> {
     prop_assert_eq!(ours, all);
     prop_assert!(shadow.verdict(&deletes) == Verdict::NoOp);
     Ok(())
+}
+
+#[track_caller]
+fn digest(update: &[u8]) -> Digest {
+    Digest::read(update).expect("well-formed")
+}
+
+/// A text of client 5 in the root `t`, a map in it with an entry, an element of client 6 beside.
+const TEXT: [u8; 13] = [1, 1, 5, 0, 4, 1, 1, b't', 3, b'a', b'b', b'c', 0];
+
+#[test]
+fn verdicts() {
+    let mut shadow = Shadow::of(&digest(&TEXT));
+    let check = |shadow: &Shadow, update: &[u8], expected| {
+        assert_eq!(shadow.verdict(&digest(update)), expected, "{update:02x?}");
+    };
+    let (ready, pending) = (Verdict::Ready, Verdict::Pending);
+    check(&shadow, &[0, 0], Verdict::NoOp);
+    check(&shadow, &TEXT, Verdict::NoOp);
+    check(&shadow, &[0, 1, 5, 1, 0, 3], ready);
+    // Deletes what is not there; follows a gap; stands beside what is not there.
+    check(&shadow, &[0, 1, 5, 1, 0, 4], pending);
+    check(&shadow, &[1, 1, 5, 4, 0x84, 5, 2, 1, b'x', 0], pending);
+    check(&shadow, &[1, 1, 6, 0, 0x84, 5, 3, 1, b'x', 0], pending);
+    check(&shadow, &[1, 1, 6, 0, 0x84, 5, 2, 1, b'x', 0], ready);
+    // Starts in what is known.
+    check(
+        &shadow,
+        &[1, 1, 5, 2, 4, 1, 1, b't', 2, b'c', b'd', 0],
+        ready,
+    );
+    // A parent that is a text element, one that is a map of the same update.
+    check(
+        &shadow,
+        &[1, 1, 6, 0, 0x24, 0, 5, 1, 1, b'k', 1, b'x', 0],
+        pending,
+    );
+    let map = [
+        1, 2, 6, 0, 7, 1, 1, b'm', 1, 0x24, 0, 6, 0, 1, b'k', 1, b'x', 0,
+    ];
+    check(&shadow, &map, ready);
+    // Two clients, each beside the other: nobody can be first.
+    let cycle = [
+        2, 1, 6, 0, 0x84, 7, 0, 1, b'x', 1, 7, 0, 0x84, 6, 0, 1, b'x', 0,
+    ];
+    check(&shadow, &cycle, pending);
+    // Beside itself.
+    check(&shadow, &[1, 1, 6, 0, 0x84, 6, 0, 1, b'x', 0], pending);
+    // The higher client needs the lower, in the order of writing and against it.
+    let forth = [
+        2, 1, 7, 0, 0x84, 6, 0, 1, b'x', 1, 6, 0, 0x84, 5, 0, 1, b'x', 0,
+    ];
+    let back = [
+        2, 1, 6, 0, 0x84, 5, 0, 1, b'x', 1, 7, 0, 0x84, 6, 0, 1, b'x', 0,
+    ];
+    check(&shadow, &forth, ready);
+    check(&shadow, &back, ready);
+
+    // Deleted, an element may be a parent: its children are collected with it.
+    shadow.apply(&digest(&[0, 1, 5, 1, 1, 1]));
+    check(
+        &shadow,
+        &[1, 1, 6, 0, 0x24, 0, 5, 1, 1, b'k', 1, b'x', 0],
+        ready,
+    );
+}
+
+#[test]
+fn what_waits_is_set_free() {
+    let mut shadow = Shadow::default();
+    // Client 6 writes beside client 5's, and deletes one of it; neither is known.
+    let beside = [1, 1, 6, 0, 0x84, 5, 2, 1, b'x', 1, 5, 1, 0, 1];
+    shadow.apply(&digest(&beside));
+    assert_eq!(shadow.pending_bytes(), beside.len() + 8);
+    assert_eq!(shadow.verdict(&digest(&beside)), Verdict::NoOp);
+    assert_eq!(shadow.encode_state_vector()[..], [0]);
+    assert!(!shadow.covers(&StateVector::default()));
+    // What others wait for takes the slow path; what nobody waits for does not.
+    assert_eq!(shadow.verdict(&digest(&TEXT)), Verdict::Pending);
+    let other = [1, 1, 9, 0, 4, 1, 1, b't', 1, b'a', 0];
+    assert_eq!(shadow.verdict(&digest(&other)), Verdict::Ready);
+
+    shadow.apply(&digest(&TEXT));
+    assert_eq!((shadow.has_pending(), shadow.pending_bytes()), (false, 0));
+    assert_eq!(shadow.encode_state_vector()[..], [2, 6, 1, 5, 3]);
+    assert_eq!(shadow.delete_set_update()[..], [0, 1, 5, 1, 0, 1]);
+    let peer = |clock| StateVector::from_iter([(5, clock), (6, 1), (7, 100)]);
+    assert!(shadow.covers(&peer(3)));
+    assert!(!shadow.covers(&peer(2)));
+}
+
+#[test]
+fn types_do_not_nest_beyond_the_limit() {
+    let max = usize::from(TYPE_NESTING_MAX);
+    let mut shadow = Shadow::default();
+    let half = nested(max / 2);
+    shadow.apply(&digest(&half));
+    // The other half inside of the innermost, by another client.
+    let inner = |types: usize, first_parent: u32| {
+        let mut update = BytesMut::new();
+        put_var_uint(&mut update, 1);
+        put_var_uint(&mut update, types as u64);
+        update.extend([6, 0, 7, 0, 5]);
+        put_var_uint(&mut update, first_parent.into());
+        update.extend([1]);
+        for parent in 0..types as u64 - 1 {
+            update.extend([7, 0, 6]);
+            put_var_uint(&mut update, parent);
+            update.extend([1]);
+        }
+        update.extend([0]);
+        digest(&update)
+    };
+    let last = max as u32 / 2 - 1;
+    assert_eq!(shadow.verdict(&inner(max / 2, last)), Verdict::Ready);
+    assert_eq!(shadow.verdict(&inner(max / 2 + 2, last)), Verdict::TooDeep);
+    // As many types further out are fine, though their number alone could be too deep.
+    assert_eq!(shadow.verdict(&inner(max / 2 + 2, 0)), Verdict::Ready);
+    // What has no place yet counts as if each lay in the other.
+    assert_eq!(
+        shadow.verdict(&inner(max / 2 - 2, last + 1)),
+        Verdict::Pending
+    );
+    assert_eq!(
+        shadow.verdict(&inner(max / 2 + 2, last + 1)),
+        Verdict::TooDeep
+    );
+    shadow.apply(&inner(max / 2 - 2, last + 1));
+    let more = [1, 3, 8, 0, 7, 0, 9, 0, 1, 7, 0, 8, 0, 1, 7, 0, 8, 1, 1, 0];
+    assert_eq!(shadow.verdict(&digest(&more)), Verdict::TooDeep);
 }
 
 proptest! {

@@ -2,7 +2,7 @@
 
 use super::Shadow;
 use crate::collab::doc::integrate::{Queue, Work, integrate};
-use crate::collab::doc::intervals;
+use crate::collab::doc::intervals::{self, Intervals};
 use crate::collab::doc::update::{Cause, Digest, Id, Mark, Run, Section, TYPE_NESTING_MAX};
 
 /// What an update is to a document.
@@ -33,20 +33,13 @@ pub(super) fn verdict(shadow: &Shadow, digest: &Digest) -> Verdict {
     // Each shared type of the update can add one level, which is rarely too much.
     let types = shadow.pending.types() + digest.types();
     let may_be_too_deep = usize::from(shadow.nesting) + types > usize::from(TYPE_NESTING_MAX);
-    if unlocks() || !deletes_known(shadow, digest) {
-        return if may_be_too_deep {
-            Verdict::TooDeep
-        } else {
-            Verdict::Pending
-        };
-    }
     let levels = if may_be_too_deep {
         digest.mark_count()
     } else {
         0
     };
     let mut strict = Strict::new(shadow, digest, levels);
-    if !strict.is_ready() {
+    if unlocks() || !strict.is_ready() {
         return if may_be_too_deep {
             Verdict::TooDeep
         } else {
@@ -70,15 +63,8 @@ fn is_known(shadow: &Shadow, digest: &Digest) -> bool {
         .all(|(client, start, end)| intervals::covers(&shadow.deletes, client, start, end))
 }
 
-/// Whether all that is deleted will be known once the structs are.
-fn deletes_known(shadow: &Shadow, digest: &Digest) -> bool {
-    digest.deletions().all(|(client, _, end)| {
-        let known = shadow.known.get(&client);
-        let section = digest.section(client);
-        let brought = section.and_then(|section| digest.runs(section).last());
-        end <= known.map_or(0, |known| known.prefix_end())
-            || end <= brought.map_or(0, |run| run.end)
-    })
+fn prefix_end(shadow: &Shadow, client: u64) -> u32 {
+    shadow.known.get(&client).map_or(0, Intervals::prefix_end)
 }
 
 /// Integrates an update on paper.
@@ -94,14 +80,12 @@ struct Strict<'a> {
 
 impl<'a> Strict<'a> {
     fn new(shadow: &'a Shadow, digest: &'a Digest, levels: usize) -> Self {
-        let prefix = |section: &Section| {
-            let known = shadow.known.get(&section.client);
-            known.map_or(0, |known| known.prefix_end())
-        };
+        let sections = digest.sections().iter();
+        let clocks = sections.map(|section| prefix_end(shadow, section.client));
         Self {
             shadow,
             digest,
-            clocks: digest.sections().iter().map(prefix).collect(),
+            clocks: clocks.collect(),
             levels: vec![0; levels],
             deepest: 0,
         }
@@ -113,20 +97,23 @@ impl<'a> Strict<'a> {
             .map(|section| Queue::new(section.client, self.digest.runs(section).len()))
             .collect();
         integrate(&mut queues, self);
+        let mut deletions = self.digest.deletions();
         queues.iter().all(Queue::is_done)
+            && deletions.all(|(client, _, end)| end <= self.clock(client))
+    }
+
+    /// The first clock of that client that is not known.
+    fn clock(&self, client: u64) -> u32 {
+        let sections = self.digest.sections();
+        match sections.binary_search_by_key(&client, |section| section.client) {
+            Ok(at) => self.clocks[at],
+            Err(_) => prefix_end(self.shadow, client),
+        }
     }
 
     fn is_met(&self, cause: &Cause) -> bool {
-        let sections = self.digest.sections();
-        let at = sections.binary_search_by_key(&cause.id.client, |s| s.client);
-        let known = match at {
-            Ok(at) => self.clocks[at],
-            Err(_) => {
-                let known = self.shadow.known.get(&cause.id.client);
-                known.map_or(0, |known| known.prefix_end())
-            }
-        };
-        cause.id.clock < known && (!cause.parent || self.is_parent(cause.id))
+        let Cause { id, parent } = *cause;
+        id.clock < self.clock(id.client) && (!parent || self.is_parent(id))
     }
 
     /// Whether others may lie in that element. What is known counts, not what the update says of
@@ -175,7 +162,10 @@ impl Work for Strict<'_> {
 
     fn integrate(&mut self, queue: usize, at: usize) {
         let (section, run) = self.section(queue, at);
-        self.clocks[queue] = self.clocks[queue].max(run.end);
+        // A run beyond a hole may be known: the hole stays.
+        if run.start <= self.clocks[queue] {
+            self.clocks[queue] = self.clocks[queue].max(run.end);
+        }
         if self.levels.is_empty() {
             return;
         }
