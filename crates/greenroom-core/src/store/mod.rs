@@ -7,9 +7,12 @@
 //! 1. An append is all or nothing per room, and its reply means that it is on stable storage.
 //! 2. An append succeeds only under the room's current lease and only at its head (fencing).
 //! 3. Rows come back in order, dense and unchanged.
-//! 4. Two generations of each part's snapshot are kept; the journal is never trimmed above the
-//!    older one by the room.
+//! 4. Two generations of each part's snapshot are kept, none of them beyond the head; the journal
+//!    is never trimmed above the older one by the room.
 //! 5. A deleted room comes back empty and with another incarnation.
+//! 6. Requests handed over together are done in order: each sees what those before it did.
+//! 7. A lease ends by `Release`, `Delete`, expiry, or when the store is opened anew; the next one
+//!    has a higher epoch when another node gets it, or after the store was opened anew.
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -77,10 +80,27 @@ pub struct Append {
     pub queue: Vec<Bytes>,
 }
 
+impl Append {
+    /// Checks that this row belongs right behind `head`.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when it does not; [`StoreError::Io`] when it holds no record, or
+    /// more than can be counted, which is a bug of the room.
+    pub fn check(&self, head: u64) -> Result<(), StoreError> {
+        if self.count == 0 || self.first_seq.checked_add(self.count).is_none() {
+            return Err(StoreError::Io("a row without a valid count".into()));
+        }
+        match head.checked_add(1) {
+            Some(next) if next == self.first_seq => Ok(()),
+            _ => Err(StoreError::Fenced),
+        }
+    }
+}
+
 /// What an append changes of a room's [`RoomMeta`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetaChange {
-    /// The room's kind; set by its first append.
+    /// The room's kind; set by its first append. `None` leaves it.
     pub kind: Option<String>,
     /// Room time of the append; the first one is the room's creation.
     pub now: Millis,
@@ -152,6 +172,20 @@ pub struct Snapshot {
     pub data: Bytes,
 }
 
+impl Snapshot {
+    /// Checks that the journal whose last record is `head` backs this snapshot: one of records
+    /// that failed to be appended must not outlive them.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when it is beyond the head, or the room was never written.
+    pub const fn check(&self, head: u64) -> Result<(), StoreError> {
+        if head == 0 || self.seq > head {
+            return Err(StoreError::Fenced);
+        }
+        Ok(())
+    }
+}
+
 /// One row of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -201,7 +235,7 @@ pub enum StoreRequest {
         /// The lease that ends.
         lease: Lease,
     },
-    /// Read the newest snapshots and the rows from `from_seq` on.
+    /// Read the rows from `from_seq` on.
     Read {
         /// The room.
         room: RoomId,
@@ -210,7 +244,7 @@ pub enum StoreRequest {
         /// At most so many bytes of rows, but at least one row.
         bytes_max: usize,
     },
-    /// The newest two snapshots of every part, newest first.
+    /// The newest two snapshots of every part, in the order of the parts, newest first.
     Snapshots {
         /// The room.
         room: RoomId,
@@ -259,6 +293,43 @@ pub enum StoreRequest {
     },
 }
 
+impl StoreRequest {
+    /// Whether it changes stable storage. The others go on while a store takes no writes.
+    #[must_use]
+    pub const fn is_write(&self) -> bool {
+        match self {
+            Self::Append(_)
+            | Self::PutSnapshot { .. }
+            | Self::Trim { .. }
+            | Self::Delete { .. }
+            | Self::QueueDone { .. } => true,
+            Self::Acquire { .. }
+            | Self::Renew { .. }
+            | Self::Release { .. }
+            | Self::Read { .. }
+            | Self::Snapshots { .. }
+            | Self::Due { .. }
+            | Self::List(_)
+            | Self::Queue { .. } => false,
+        }
+    }
+
+    /// How many bytes of payload it carries, for limits on queues and batches.
+    #[must_use]
+    pub fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Append(append) => {
+                let meta = [&append.meta.metadata, &append.meta.accesses];
+                append.data.len()
+                    + meta.into_iter().flatten().map(Bytes::len).sum::<usize>()
+                    + append.queue.iter().map(Bytes::len).sum::<usize>()
+            }
+            Self::PutSnapshot { snapshot, .. } => snapshot.data.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// A store's answer, of the kind that its request names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -305,7 +376,8 @@ pub struct Acquired {
 pub enum StoreError {
     /// Another node owns the room.
     Held(NodeId),
-    /// The lease is not the room's newest, or the append is not at its head: drop the room.
+    /// The lease is not the room's newest, the append is not at its head, or the snapshot is beyond
+    /// it: drop the room.
     Fenced,
     /// No room for more bytes; try again when there is.
     Full,
