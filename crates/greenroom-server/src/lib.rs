@@ -1,1 +1,3 @@
 //! Everything of the Greenroom server that does IO.
+
+pub mod store;

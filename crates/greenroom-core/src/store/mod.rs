@@ -23,6 +23,8 @@ pub mod memory;
 use bytes::Bytes;
 use greenroom_service::{Millis, RoomId};
 
+use crate::protocol::lib0::VAR_UINT_MAX;
+
 /// A node's number among those that share a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u32);
@@ -87,13 +89,13 @@ impl Append {
     /// [`StoreError::Fenced`] when it does not; [`StoreError::Io`] when it holds no record, or
     /// more than can be counted, which is a bug of the room.
     pub fn check(&self, head: u64) -> Result<(), StoreError> {
-        if self.count == 0 || self.first_seq.checked_add(self.count).is_none() {
+        if self.first_seq != head + 1 {
+            return Err(StoreError::Fenced);
+        }
+        if self.count == 0 || self.count > VAR_UINT_MAX - self.first_seq {
             return Err(StoreError::Io("a row without a valid count".into()));
         }
-        match head.checked_add(1) {
-            Some(next) if next == self.first_seq => Ok(()),
-            _ => Err(StoreError::Fenced),
-        }
+        Ok(())
     }
 }
 

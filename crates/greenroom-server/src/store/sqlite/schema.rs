@@ -1,0 +1,170 @@
+//! Opening a database: its file, its settings, its tables, the epoch of this process.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::super::{DataDirectory, OpenError};
+use super::Home;
+
+/// `user_version` of the database.
+const FORMAT: u32 = 1;
+/// `application_id` of the database: "GRNM".
+const APPLICATION_ID: u32 = 0x4752_4e4d;
+/// Statements kept prepared: more than there are.
+const STATEMENTS_MAX: usize = 64;
+/// Pages kept in memory, as SQLite has it: negative, in KiB.
+const CACHE_KIB: i64 = -16_384;
+/// The file of the write-ahead log is cut back to this after a burst, in bytes.
+const WAL_BYTES_KEPT: i64 = 64 << 20;
+
+/// Ids of rooms are not used again: what a commit holds of a deleted room stays dead. `head`,
+/// `changed` and `trimmed` are as of the last trim; the rows of the journal tell newer ones.
+const SCHEMA: &str = "
+CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES('epoch', 0);
+CREATE TABLE rooms(
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    incarnation BLOB NOT NULL,
+    created INTEGER NOT NULL,
+    changed INTEGER NOT NULL,
+    head INTEGER NOT NULL,
+    trimmed INTEGER NOT NULL,
+    next_wake INTEGER,
+    metadata BLOB NOT NULL,
+    accesses BLOB NOT NULL);
+CREATE INDEX rooms_kind ON rooms(kind, name);
+CREATE INDEX rooms_wake ON rooms(next_wake, name) WHERE next_wake IS NOT NULL;
+CREATE TABLE commits(id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE journal(
+    room INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY(room, seq)) WITHOUT ROWID;
+CREATE TABLE snapshots(
+    room INTEGER NOT NULL,
+    part TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY(room, part, seq));
+CREATE TABLE queue(id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL);
+";
+
+impl Home {
+    /// The database's file.
+    pub(super) fn file(&self) -> PathBuf {
+        self.directory.path().join(file_name(self.generation))
+    }
+
+    /// Removes the files of other generations, whole or half made. A failure leaves them behind
+    /// and harms nothing.
+    pub(super) fn remove_others(&self) {
+        let own = file_name(self.generation);
+        let Ok(entries) = self.directory.path().read_dir() else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let is_ours = [&own, &format!("{own}-wal"), &format!("{own}-shm")]
+                .iter()
+                .any(|kept| **kept == name);
+            if !is_ours && name.starts_with("rooms-") && name.contains(".db") {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+fn file_name(generation: u64) -> String {
+    format!("rooms-{generation}.db")
+}
+
+/// Opens the newest database of a directory, or a new one.
+pub(super) fn open_newest(directory: Arc<DataDirectory>) -> Result<(Connection, Home), OpenError> {
+    let mut generation = 1;
+    for entry in directory.path().read_dir()? {
+        let name = entry?.file_name();
+        let number = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("rooms-")?.strip_suffix(".db"));
+        generation = generation.max(number.and_then(|n| n.parse().ok()).unwrap_or(1));
+    }
+    let home = Home {
+        directory,
+        generation,
+    };
+    let db = open_file(&home.file())?;
+    home.remove_others();
+    Ok((db, home))
+}
+
+/// Opens the database of this file.
+pub(super) fn open_file(file: &std::path::Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(file, flags)?;
+    prepare(db)
+}
+
+/// An empty database in memory.
+pub(super) fn open_memory() -> Result<Connection, OpenError> {
+    prepare(Connection::open_in_memory()?)
+}
+
+fn prepare(db: Connection) -> Result<Connection, OpenError> {
+    // Exclusive: no index of the log is shared, and no other program changes what memory knows.
+    db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    let format: u32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: u32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: u32 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let is_new = format == 0 && application == 0 && tables == 0;
+    if !is_new && application != APPLICATION_ID {
+        return Err(OpenError::Foreign);
+    }
+    if format > FORMAT {
+        return Err(OpenError::NewerFormat {
+            found: format,
+            supported: FORMAT,
+        });
+    }
+    // It answers "memory" for a database in memory.
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    // Where a plain sync stops at the drive's cache (macOS), go through it.
+    db.pragma_update(None, "fullfsync", true)?;
+    db.pragma_update(None, "checkpoint_fullfsync", true)?;
+    db.pragma_update(None, "wal_autocheckpoint", 0)?;
+    db.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
+    db.pragma_update(None, "cache_size", CACHE_KIB)?;
+    db.pragma_update(None, "cell_size_check", true)?;
+    db.pragma_update(None, "trusted_schema", false)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    if is_new {
+        db.execute_batch(&format!(
+            "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};
+             PRAGMA user_version = {FORMAT}; COMMIT"
+        ))?;
+    }
+    Ok(db)
+}
+
+/// Raises the epoch, durably: every lease of this process is newer than those of any before.
+pub(super) fn next_epoch(db: &Connection) -> rusqlite::Result<u64> {
+    db.prepare_cached("UPDATE meta SET value = value + 1 WHERE key = 'epoch' RETURNING value")?
+        .query_row([], |row| row.get::<_, i64>(0))
+        .map(|epoch| epoch as u64)
+}
+
+/// Syncs the database's file and its directory, so that a level is never claimed unchecked.
+pub(super) fn probe_sync(home: &Home) -> Result<(), OpenError> {
+    File::open(home.file())?.sync_all()?;
+    home.directory.sync()
+}

@@ -1,0 +1,307 @@
+//! The one thread that drives a store: group commit over all rooms.
+//!
+//! While one batch is committed the next collects in the queue; it is whatever stands there when
+//! the thread comes back. Nobody who asked is left without an answer: a request that is dropped
+//! anywhere on its way is answered by that.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use greenroom_core::store::{StoreError, StoreReply, StoreRequest};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use super::{Engine, Health};
+
+#[cfg(test)]
+mod tests;
+
+/// Takes the reply, on the store's thread: it passes it on and returns.
+pub type Reply = Box<dyn FnOnce(StoreReply) + Send>;
+
+/// What a request costs in the queue besides its payload.
+const REQUEST_BYTES: usize = 256;
+
+/// How much a [`StoreThread`] takes at a time. Who submits more waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThreadLimits {
+    /// Requests that wait for the thread.
+    pub queue_requests_max: usize,
+    /// Payload that waits for the thread or is being written; a larger request goes alone.
+    pub queue_bytes_max: u32,
+    /// Requests in one transaction: bounds how long a read waits.
+    pub batch_requests_max: usize,
+    /// Payload after which no further request joins a transaction.
+    pub batch_bytes_max: usize,
+}
+
+impl Default for ThreadLimits {
+    fn default() -> Self {
+        Self {
+            queue_requests_max: 16_384,
+            queue_bytes_max: 64 << 20,
+            batch_requests_max: 4_096,
+            batch_bytes_max: 4 << 20,
+        }
+    }
+}
+
+/// A store and its thread.
+#[derive(Debug)]
+pub struct StoreThread {
+    handle: StoreHandle,
+    thread: JoinHandle<()>,
+}
+
+/// Where to hand requests in. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct StoreHandle {
+    queue: mpsc::Sender<Message>,
+    /// Permits for [`ThreadLimits::queue_bytes_max`], held by requests until they are answered.
+    bytes: Arc<Semaphore>,
+    bytes_max: u32,
+    /// Written by the thread after a batch, read by anybody: a copy under a lock that is held for
+    /// a few instructions.
+    health: Arc<Mutex<Health>>,
+}
+
+/// A request that was not taken, because the queue is full: wait, or refuse in turn.
+pub struct Busy {
+    /// The request.
+    pub request: StoreRequest,
+    /// Its reply, not called.
+    pub reply: Reply,
+}
+
+impl std::fmt::Debug for Busy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Busy")
+            .field("request", &self.request)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+enum Message {
+    /// Boxed, because a queue has room for many.
+    Job(Box<Job>),
+    Stop,
+}
+
+#[derive(Debug)]
+struct Job {
+    request: StoreRequest,
+    pending: Pending,
+    bytes: OwnedSemaphorePermit,
+}
+
+/// A reply that is owed: dropped unanswered, it answers that the store has stopped.
+struct Pending(Option<Reply>);
+
+impl Pending {
+    fn answer(mut self, reply: StoreReply) {
+        self.call(reply);
+    }
+
+    fn call(&mut self, reply: StoreReply) {
+        if let Some(callback) = self.0.take()
+            && catch_unwind(AssertUnwindSafe(|| callback(reply))).is_err()
+        {
+            tracing::error!("the receiver of a store's reply panicked");
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.call(StoreReply::Failed(stopped()));
+    }
+}
+
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pending")
+    }
+}
+
+impl StoreThread {
+    /// Starts the thread of a store.
+    ///
+    /// # Errors
+    /// As the operating system gives when it has no thread.
+    pub fn spawn(engine: impl Engine, limits: &ThreadLimits) -> std::io::Result<Self> {
+        let (queue, messages) = mpsc::channel(limits.queue_requests_max);
+        let health = Arc::new(Mutex::new(engine.health()));
+        let handle = StoreHandle {
+            queue,
+            bytes: Arc::new(Semaphore::new(limits.queue_bytes_max as usize)),
+            bytes_max: limits.queue_bytes_max,
+            health: Arc::clone(&health),
+        };
+        let limits = limits.clone();
+        let thread = std::thread::Builder::new()
+            .name("greenroom-store".into())
+            .spawn(move || run(engine, messages, &limits, &health))?;
+        Ok(Self { handle, thread })
+    }
+
+    /// Where to hand requests in.
+    #[must_use]
+    pub const fn handle(&self) -> &StoreHandle {
+        &self.handle
+    }
+
+    /// Answers what was submitted before, closes the store and ends the thread; what is submitted
+    /// later fails.
+    pub async fn stop(self) {
+        // The queue is closed only when the thread has ended already.
+        let _ = self.handle.queue.send(Message::Stop).await;
+        let joined = tokio::task::spawn_blocking(|| self.thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("the store's thread panicked");
+        }
+    }
+}
+
+impl StoreHandle {
+    /// Hands a request in, waiting while the queue is full. `reply` is called exactly once; also
+    /// when this future is dropped before it ends.
+    pub async fn submit(&self, request: StoreRequest, reply: Reply) {
+        let pending = Pending(Some(reply));
+        let permits = self.permits(&request);
+        let Ok(bytes) = Arc::clone(&self.bytes).acquire_many_owned(permits).await else {
+            return;
+        };
+        let job = Box::new(Job {
+            request,
+            pending,
+            bytes,
+        });
+        // When the thread has ended, the job that comes back answers as it is dropped.
+        let _ = self.queue.send(Message::Job(job)).await;
+    }
+
+    /// As [`Self::submit`], for callers that cannot wait.
+    ///
+    /// # Errors
+    /// [`Busy`] gives both back when the queue is full.
+    pub fn try_submit(&self, request: StoreRequest, reply: Reply) -> Result<(), Box<Busy>> {
+        let permits = self.permits(&request);
+        let Ok(bytes) = Arc::clone(&self.bytes).try_acquire_many_owned(permits) else {
+            return Err(Box::new(Busy { request, reply }));
+        };
+        match self.queue.try_reserve() {
+            Ok(place) => place.send(Message::Job(Box::new(Job {
+                request,
+                pending: Pending(Some(reply)),
+                bytes,
+            }))),
+            Err(mpsc::error::TrySendError::Full(())) => {
+                return Err(Box::new(Busy { request, reply }));
+            }
+            Err(mpsc::error::TrySendError::Closed(())) => drop(Pending(Some(reply))),
+        }
+        Ok(())
+    }
+
+    /// Hands a request in and waits for its reply.
+    pub async fn request(&self, request: StoreRequest) -> StoreReply {
+        let (sender, receiver) = oneshot::channel();
+        let reply = Box::new(|reply| {
+            // Whoever asked may have gone.
+            let _ = sender.send(reply);
+        });
+        self.submit(request, reply).await;
+        receiver
+            .await
+            .unwrap_or_else(|_| StoreReply::Failed(stopped()))
+    }
+
+    /// How the store is doing, as of its last batch.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        lock(&self.health).clone()
+    }
+
+    fn permits(&self, request: &StoreRequest) -> u32 {
+        let bytes = request.payload_bytes() + REQUEST_BYTES;
+        u32::try_from(bytes).map_or(self.bytes_max, |bytes| bytes.min(self.bytes_max))
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Io("the store has stopped".into())
+}
+
+/// A panic while it was held left a whole value behind: it is only ever replaced.
+fn lock(health: &Mutex<Health>) -> MutexGuard<'_, Health> {
+    health.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn run(
+    engine: impl Engine,
+    mut messages: mpsc::Receiver<Message>,
+    limits: &ThreadLimits,
+    health: &Mutex<Health>,
+) {
+    let mut engine = Some(engine);
+    while let Some(first) = messages.blocking_recv() {
+        let (jobs, stop) = collect(first, &mut messages, limits);
+        if let Some(mut working) = engine.take() {
+            match catch_unwind(AssertUnwindSafe(|| serve(&mut working, jobs))) {
+                Ok(now) => {
+                    let mut shown = lock(health);
+                    if *shown != now {
+                        *shown = now;
+                    }
+                    engine = Some(working);
+                }
+                // The jobs were answered as they were dropped, later ones will be: what memory
+                // knows of the file may be wrong. The file itself is whole.
+                Err(_) => lock(health).read_only = Some("the store's thread panicked".into()),
+            }
+        }
+        if stop {
+            return;
+        }
+    }
+}
+
+/// Takes what stands in the queue, within the limits of a batch, and whether to stop after it.
+fn collect(
+    first: Message,
+    messages: &mut mpsc::Receiver<Message>,
+    limits: &ThreadLimits,
+) -> (Vec<Job>, bool) {
+    let mut jobs = Vec::new();
+    let mut bytes = 0;
+    let mut next = Some(first);
+    while let Some(message) = next {
+        let Message::Job(job) = message else {
+            return (jobs, true);
+        };
+        bytes += job.request.payload_bytes();
+        jobs.push(*job);
+        if jobs.len() >= limits.batch_requests_max || bytes >= limits.batch_bytes_max {
+            break;
+        }
+        next = messages.try_recv().ok();
+    }
+    (jobs, false)
+}
+
+fn serve(engine: &mut impl Engine, jobs: Vec<Job>) -> Health {
+    let mut requests = Vec::with_capacity(jobs.len());
+    let mut owed = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        requests.push(job.request);
+        owed.push((job.pending, job.bytes));
+    }
+    let replies = engine.handle_batch(requests);
+    assert_eq!(replies.len(), owed.len(), "one reply for each request");
+    for ((pending, _permit), reply) in owed.into_iter().zip(replies) {
+        pending.answer(reply);
+    }
+    engine.maintain();
+    engine.health()
+}
