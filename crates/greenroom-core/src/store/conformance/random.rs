@@ -7,7 +7,7 @@ use crate::store::memory::MemoryStore;
 
 /// How many sequences are compared.
 pub(super) const SEQUENCES: u64 = 40;
-const BATCHES: u64 = 60;
+const BATCHES: u64 = 40;
 const ROOMS: [&str; 4] = ["a", "a/b", "b", "c"];
 
 /// Compares one sequence.
