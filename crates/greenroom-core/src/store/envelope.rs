@@ -24,6 +24,9 @@ use greenroom_service::Millis;
 
 use crate::protocol::lib0::{Reader, put_var_bytes, put_var_uint};
 
+#[cfg(test)]
+mod tests;
+
 /// The version of both formats.
 pub const VERSION: u8 = 1;
 

@@ -83,7 +83,8 @@ impl std::fmt::Debug for Busy {
 
 #[derive(Debug)]
 enum Message {
-    Job(Job),
+    /// Boxed, because a queue has room for many.
+    Job(Box<Job>),
     Stop,
 }
 
@@ -91,7 +92,7 @@ enum Message {
 struct Job {
     request: StoreRequest,
     pending: Pending,
-    _bytes: OwnedSemaphorePermit,
+    bytes: OwnedSemaphorePermit,
 }
 
 /// A reply that is owed: dropped unanswered, it answers that the store has stopped.
@@ -171,11 +172,11 @@ impl StoreHandle {
         let Ok(bytes) = Arc::clone(&self.bytes).acquire_many_owned(permits).await else {
             return;
         };
-        let job = Job {
+        let job = Box::new(Job {
             request,
             pending,
-            _bytes: bytes,
-        };
+            bytes,
+        });
         // When the thread has ended, the job that comes back answers as it is dropped.
         let _ = self.queue.send(Message::Job(job)).await;
     }
@@ -184,18 +185,20 @@ impl StoreHandle {
     ///
     /// # Errors
     /// [`Busy`] gives both back when the queue is full.
-    pub fn try_submit(&self, request: StoreRequest, reply: Reply) -> Result<(), Busy> {
+    pub fn try_submit(&self, request: StoreRequest, reply: Reply) -> Result<(), Box<Busy>> {
         let permits = self.permits(&request);
         let Ok(bytes) = Arc::clone(&self.bytes).try_acquire_many_owned(permits) else {
-            return Err(Busy { request, reply });
+            return Err(Box::new(Busy { request, reply }));
         };
         match self.queue.try_reserve() {
-            Ok(place) => place.send(Message::Job(Job {
+            Ok(place) => place.send(Message::Job(Box::new(Job {
                 request,
                 pending: Pending(Some(reply)),
-                _bytes: bytes,
-            })),
-            Err(mpsc::error::TrySendError::Full(())) => return Err(Busy { request, reply }),
+                bytes,
+            }))),
+            Err(mpsc::error::TrySendError::Full(())) => {
+                return Err(Box::new(Busy { request, reply }));
+            }
             Err(mpsc::error::TrySendError::Closed(())) => drop(Pending(Some(reply))),
         }
         Ok(())
@@ -278,7 +281,7 @@ fn collect(
             return (jobs, true);
         };
         bytes += job.request.payload_bytes();
-        jobs.push(job);
+        jobs.push(*job);
         if jobs.len() >= limits.batch_requests_max || bytes >= limits.batch_bytes_max {
             break;
         }
@@ -292,11 +295,11 @@ fn serve(engine: &mut impl Engine, jobs: Vec<Job>) -> Health {
     let mut owed = Vec::with_capacity(jobs.len());
     for job in jobs {
         requests.push(job.request);
-        owed.push((job.pending, job._bytes));
+        owed.push((job.pending, job.bytes));
     }
     let replies = engine.handle_batch(requests);
     assert_eq!(replies.len(), owed.len(), "one reply for each request");
-    for ((pending, _bytes), reply) in owed.into_iter().zip(replies) {
+    for ((pending, _permit), reply) in owed.into_iter().zip(replies) {
         pending.answer(reply);
     }
     engine.maintain();

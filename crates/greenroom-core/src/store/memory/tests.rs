@@ -4,6 +4,7 @@ use bytes::Bytes;
 use greenroom_service::{Millis, RoomId};
 
 use super::MemoryStore;
+use crate::store::conformance::{self, Subject};
 use crate::store::{
     Acquired, Append, Lease, MetaChange, NodeId, StoreError, StoreReply, StoreRequest,
 };
@@ -107,4 +108,23 @@ fn equal_seeds_give_equal_incarnations() {
     let lease = |seed| acquire(&mut MemoryStore::new(seed), NODE).lease;
     assert_eq!(lease(7), lease(7));
     assert_ne!(lease(7).incarnation, lease(8).incarnation);
+}
+
+impl Subject for MemoryStore {
+    fn handle_batch(&mut self, requests: Vec<StoreRequest>) -> Vec<StoreReply> {
+        Self::handle_batch(self, requests)
+    }
+
+    fn reopen(&mut self) {
+        Self::reopen(self);
+    }
+
+    fn crash(&mut self) {
+        Self::crash(self);
+    }
+}
+
+#[test]
+fn the_model_passes_the_suite() {
+    conformance::run(|| Box::new(MemoryStore::new(3)));
 }

@@ -32,26 +32,44 @@ use super::sql;
 #[cfg(test)]
 mod tests;
 
-/// Bytes of rows in memory after which they begin to move into the clustered table.
-const TAIL_BYTES_MAX: usize = 16 << 20;
-/// At least so many bytes move at a time: one slice delays the next commit by a millisecond or two.
-const SLICE_BYTES_MIN: usize = 256 << 10;
 /// What a row costs in memory besides its bytes.
 const ROW_OVERHEAD_BYTES: usize = 96;
+
+/// How much stays in memory, and how fast it leaves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TailLimits {
+    /// Bytes of rows in memory after which they begin to move into the clustered table.
+    pub(super) bytes_max: usize,
+    /// At least so many bytes move at a time.
+    pub(super) slice_bytes_min: usize,
+}
+
+impl Default for TailLimits {
+    fn default() -> Self {
+        Self {
+            bytes_max: 16 << 20,
+            // Delays the next commit by a millisecond or two.
+            slice_bytes_min: 256 << 10,
+        }
+    }
+}
+
+/// Room and first seq.
+type Key = (i64, u64);
 
 /// Rows that are not in the clustered table yet. For each room they follow the rows there.
 #[derive(Debug)]
 pub(super) struct Tail {
-    rows: BTreeMap<(i64, u64), TailRow>,
+    rows: BTreeMap<Key, TailRow>,
     bytes: usize,
-    bytes_max: usize,
+    limits: TailLimits,
     /// Bytes that came in since the last slice moved: the next one is twice as large, so that the
     /// tail shrinks while commits go on.
     bytes_since_slice: usize,
     /// The id of the newest commit on disk.
     last_commit: i64,
     /// Rows of the open transaction.
-    pending: Vec<(i64, u64)>,
+    pending: Vec<Key>,
     /// Room, and the first seq that stays: rows to drop once the open transaction is committed.
     stale: Vec<(i64, u64)>,
     pass: Option<Pass>,
@@ -61,7 +79,7 @@ pub(super) struct Tail {
 #[derive(Clone, Copy, Debug)]
 struct Pass {
     upto: i64,
-    cursor: (i64, u64),
+    cursor: Key,
 }
 
 /// A row in memory.
@@ -85,7 +103,7 @@ impl Tail {
         let mut tail = Self {
             rows: BTreeMap::new(),
             bytes: 0,
-            bytes_max: TAIL_BYTES_MAX,
+            limits: TailLimits::default(),
             bytes_since_slice: 0,
             last_commit: 0,
             pending: Vec::new(),
@@ -188,7 +206,7 @@ impl Tail {
         let incoming = std::mem::take(&mut self.bytes_since_slice);
         let pass = match self.pass {
             Some(pass) => pass,
-            None if self.bytes <= self.bytes_max => return Ok(()),
+            None if self.bytes <= self.limits.bytes_max => return Ok(()),
             None => Pass {
                 upto: self.last_commit,
                 cursor: (i64::MIN, 0),
@@ -196,7 +214,7 @@ impl Tail {
         };
         // The rows are durable already; that they moved becomes so with the next commit.
         db.pragma_update(None, "synchronous", "NORMAL")?;
-        let moved = self.write_slice(db, pass, SLICE_BYTES_MIN.max(incoming * 2));
+        let moved = self.write_slice(db, pass, self.limits.slice_bytes_min.max(incoming * 2));
         db.pragma_update(None, "synchronous", "FULL")?;
         let (moved, next) = moved?;
         self.remove(&moved);
@@ -210,7 +228,7 @@ impl Tail {
         db: &mut Connection,
         pass: Pass,
         bytes_max: usize,
-    ) -> rusqlite::Result<(Vec<(i64, u64)>, Option<Pass>)> {
+    ) -> rusqlite::Result<(Vec<Key>, Option<Pass>)> {
         let transaction = db.transaction()?;
         let mut insert = transaction.prepare_cached(
             "INSERT OR REPLACE INTO journal(room, seq, count, time, data)
@@ -250,19 +268,18 @@ impl Tail {
         Ok((moved, next))
     }
 
-    /// Rows move once they are more than `bytes`.
     #[cfg(test)]
-    pub(super) const fn set_bytes_max(&mut self, bytes: usize) {
-        self.bytes_max = bytes;
+    pub(super) const fn set_limits(&mut self, limits: TailLimits) {
+        self.limits = limits;
     }
 
-    fn insert(&mut self, key: (i64, u64), row: TailRow) {
+    fn insert(&mut self, key: Key, row: TailRow) {
         self.bytes += row.cost();
         self.bytes_since_slice += row.cost();
         self.rows.insert(key, row);
     }
 
-    fn remove(&mut self, keys: &[(i64, u64)]) {
+    fn remove(&mut self, keys: &[Key]) {
         for key in keys {
             if let Some(row) = self.rows.remove(key) {
                 self.bytes -= row.cost();
@@ -292,7 +309,7 @@ fn begin_of(db: &Connection, room: i64) -> rusqlite::Result<Option<u64>> {
 
 type Entry = (i64, u64, u64, Millis, Bytes);
 
-fn encode<'a>(rows: impl ExactSizeIterator<Item = ((i64, u64), &'a TailRow)> + Clone) -> Vec<u8> {
+fn encode<'a>(rows: impl ExactSizeIterator<Item = (Key, &'a TailRow)> + Clone) -> Vec<u8> {
     let mut directory = BytesMut::with_capacity(rows.len() * 16 + 16);
     put_var_uint(&mut directory, rows.len() as u64);
     let mut payload = 0;
