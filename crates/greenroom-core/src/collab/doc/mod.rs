@@ -9,3 +9,6 @@ mod intervals;
 pub mod job;
 pub mod shadow;
 pub mod update;
+
+#[cfg(test)]
+mod tests;

@@ -421,7 +421,7 @@ fn trim_drops_whole_rows_and_keeps_the_head(kit: &mut Kit) {
     assert_eq!(kit.seqs("a"), [4, 7]);
     let lease = kit.acquire("a", NODE).lease;
     kit.done(trim("a", lease, u64::MAX));
-    assert_eq!(kit.seqs("a"), []);
+    assert_eq!(kit.seqs("a"), Vec::<u64>::new());
     kit.done(append("a", lease, 10));
     kit.done(trim("a", lease, 11));
     kit.0.reopen();
@@ -515,7 +515,7 @@ fn a_deleted_room_is_another_one(kit: &mut Kit) {
     assert_eq!(again.lease.incarnation, acquired.lease.incarnation);
     kit.delete("a");
     kit.0.crash();
-    assert_eq!(kit.seqs("a"), []);
+    assert_eq!(kit.seqs("a"), Vec::<u64>::new());
     assert_eq!(kit.seqs("b"), [1]);
 }
 
