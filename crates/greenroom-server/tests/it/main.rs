@@ -1,0 +1,3 @@
+//! What the server does with the world outside: files, processes, sockets.
+
+mod store;
