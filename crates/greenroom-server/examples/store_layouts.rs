@@ -9,8 +9,13 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
+use greenroom_core::store::{Append, MetaChange, NodeId, StoreReply, StoreRequest};
+use greenroom_server::store::{DataDirectory, Engine, SqliteStore};
+use greenroom_service::RoomId;
 use rusqlite::{Connection, params};
 
 const ROOMS: i64 = 1_000;
@@ -164,22 +169,85 @@ fn measure(directory: &Path, layout: Layout, page_size: u32, per_commit: i64) ->
             .collect()
     };
     let mut tail = Tail::new();
-    let (warm, commits) = (WARM_ROWS / per_commit, ROWS / per_commit);
+    let warm = WARM_ROWS / per_commit;
     for n in 0..warm {
         commit(&mut db, &mut tail, layout, n, &rooms_of(n), &row)?;
     }
+    let name = format!("{layout:?} {page_size}");
+    report(&name, per_commit, |n| {
+        commit(
+            &mut db,
+            &mut tail,
+            layout,
+            warm + n,
+            &rooms_of(warm + n),
+            &row,
+        )
+    })
+}
+
+/// The store that was built on the choice: the same rows as requests, upkeep included.
+fn measure_store(directory: &Path, per_commit: i64) -> Outcome<()> {
+    let path = directory.join(format!("store-{per_commit}"));
+    let mut store = SqliteStore::open(Arc::new(DataDirectory::open(&path)?))?;
+    let mut rooms = Vec::new();
+    for n in 0..ROOMS {
+        let room = RoomId::new(&format!("room-{n}"))?;
+        let node = NodeId(1);
+        let acquire = StoreRequest::Acquire {
+            room: room.clone(),
+            node,
+        };
+        match &store.handle_batch(vec![acquire])[..] {
+            [StoreReply::Acquired(acquired)] => rooms.push((room, acquired.lease, 1_u64)),
+            other => return Err(format!("{other:?}").into()),
+        }
+    }
+    let data = Bytes::from(vec![0x5a; ROW_BYTES]);
+    let mut commit = |n: i64| {
+        let mut requests = Vec::new();
+        for i in 0..per_commit {
+            let (room, lease, seq) = &mut rooms[((n * per_commit + i) * 7 % ROOMS) as usize];
+            requests.push(StoreRequest::Append(Append {
+                room: room.clone(),
+                lease: *lease,
+                first_seq: *seq,
+                count: 1,
+                data: data.clone(),
+                next_wake: None,
+                meta: MetaChange::default(),
+                queue: vec![],
+            }));
+            *seq += 1;
+        }
+        let replies = store.handle_batch(requests);
+        store.maintain();
+        match replies.into_iter().find(|r| *r != StoreReply::Done) {
+            Some(failed) => Err(format!("{failed:?}").into()),
+            None => Ok(()),
+        }
+    };
+    let warm = WARM_ROWS / per_commit;
+    for n in 0..warm {
+        commit(n)?;
+    }
+    report("SqliteStore", per_commit, |n| commit(warm + n))
+}
+
+/// Measures [`ROWS`] rows, committed by `commit`.
+fn report(name: &str, per_commit: i64, mut commit: impl FnMut(i64) -> Outcome<()>) -> Outcome<()> {
+    let commits = ROWS / per_commit;
     let before = usage()?;
     let start = Instant::now();
-    for n in warm..warm + commits {
-        commit(&mut db, &mut tail, layout, n, &rooms_of(n), &row)?;
+    for n in 0..commits {
+        commit(n)?;
     }
     let seconds = start.elapsed().as_secs_f64();
     let after = usage()?;
     let rows = ROWS as f64;
     let cpu = after.cpu_s - before.cpu_s;
     println!(
-        "{:<9} page {page_size:>5} rows/commit {per_commit:>5}: {:>8.0} rows/s {:>6.2} ms/commit {:>5.2} CPU s {:>6.2} us CPU/row {:>6.0} B written/row",
-        format!("{layout:?}"),
+        "{name:<14} rows/commit {per_commit:>5}: {:>8.0} rows/s {:>6.2} ms/commit {:>5.2} CPU s {:>6.2} us CPU/row {:>6.0} B written/row",
         rows / seconds,
         seconds * 1e3 / commits as f64,
         cpu,
@@ -196,6 +264,7 @@ fn main() -> Outcome<()> {
             measure(directory.path(), layout, 4_096, per_commit)?;
         }
         measure(directory.path(), Layout::Clustered, 1_024, per_commit)?;
+        measure_store(directory.path(), per_commit)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What every store must pass.
 //!
-//! A store's own tests wrap it as a [`Subject`] and call [`run`]: [`rules`] holds one case per rule
-//! of the contract, [`random`] compares sequences of requests with the memory model.
+//! A store's own tests wrap it as a [`Subject`] and call [`run`]: `rules` holds one case per rule of
+//! the contract, `random` compares sequences of requests with the memory model.
 
 mod random;
 mod rules;

@@ -1,5 +1,3 @@
-//! The server's integration tests, one binary: over real sockets, against foreign peers.
+//! What the server does with the world outside: files, processes, sockets.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
-
-mod codec;
+mod store;

@@ -20,8 +20,9 @@ const CACHE_KIB: i64 = -16_384;
 /// The file of the write-ahead log is cut back to this after a burst, in bytes.
 const WAL_BYTES_KEPT: i64 = 64 << 20;
 
-/// Ids of rooms are not used again: what a commit holds of a deleted room stays dead. `head`,
-/// `changed` and `trimmed` are as of the last trim; the rows of the journal tell newer ones.
+/// Ids of rooms are not used again: what a commit holds of a deleted room stays dead. `head` and
+/// `changed` are as of the last trim, or of the last row that moved into the journal; the rows of
+/// commits tell newer ones.
 const SCHEMA: &str = "
 CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES('epoch', 0);

@@ -234,7 +234,11 @@ impl Tail {
             "INSERT OR REPLACE INTO journal(room, seq, count, time, data)
              VALUES(?1, ?2, ?3, ?4, ?5)",
         )?;
-        let mut moved = Vec::new();
+        // So that damage to the last moved row of a room is missed: nothing else knows the head.
+        let mut update = transaction.prepare_cached(
+            "UPDATE rooms SET head = ?2, changed = ?3 WHERE id = ?1 AND head < ?2",
+        )?;
+        let mut moved: Vec<Key> = Vec::new();
         let mut bytes = 0;
         let mut next = None;
         for (key, row) in self.rows.range(pass.cursor..) {
@@ -258,7 +262,13 @@ impl Tail {
             ])?;
             moved.push(*key);
         }
-        drop(insert);
+        for (at, key) in moved.iter().enumerate() {
+            if moved.get(at + 1).is_none_or(|next| next.0 != key.0) {
+                let row = &self.rows[key];
+                update.execute([key.0, sql(key.1 + row.count - 1), sql(row.time.0)])?;
+            }
+        }
+        drop((insert, update));
         if next.is_none() {
             transaction
                 .prepare_cached("DELETE FROM commits WHERE id <= ?1")?
