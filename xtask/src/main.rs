@@ -54,6 +54,8 @@ fn run(arguments: &[&str]) -> Result<bool> {
 /// Asked when run, not when built: clones that share a target folder share the program too.
 fn root() -> Result<PathBuf> {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").context("run it as `cargo xtask`")?;
-    let root = Path::new(&package).parent().context("xtask lies in the workspace")?;
+    let root = Path::new(&package)
+        .parent()
+        .context("xtask lies in the workspace")?;
     Ok(root.to_path_buf())
 }

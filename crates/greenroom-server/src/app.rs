@@ -35,7 +35,14 @@ impl App {
         let limits = Arc::new(rooms.edge().settings.limits.clone());
         let connections = ConnectionNumbers::default();
         let draining = AtomicBool::new(false);
-        Self { rooms, limits, store, metrics, connections, draining }
+        Self {
+            rooms,
+            limits,
+            store,
+            metrics,
+            connections,
+            draining,
+        }
     }
 
     pub(crate) fn rooms(&self) -> &Arc<Rooms> {
@@ -77,7 +84,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page));
     router = match app.settings().mode {
-        Mode::Dev => router.route("/status", get(async || "ok")).fallback(get(pages::demo)),
+        Mode::Dev => router
+            .route("/status", get(async || "ok"))
+            .fallback(get(pages::demo)),
         Mode::Serve => router.route("/", get(pages::plain)).fallback(not_found),
     };
     router.with_state(app)
@@ -98,8 +107,11 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
     if let Some(why) = read_only {
         reasons.push(format!("store read-only: {why}"));
     }
-    let status =
-        if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if reasons.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let body = serde_json::json!({
         "ready": reasons.is_empty(),
         "reasons": reasons,
@@ -118,5 +130,9 @@ async fn metrics_page(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn not_found() -> Response {
-    problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
+    problem(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "there is nothing at this path",
+    )
 }

@@ -39,7 +39,12 @@ pub(crate) struct Conn {
 impl Conn {
     pub(crate) fn new(writer: ConnWriter<Writable>, protocol: Protocol) -> Self {
         let started = Instant::now();
-        Self { writer, protocol, started, written_ms: AtomicU64::new(0) }
+        Self {
+            writer,
+            protocol,
+            started,
+            written_ms: AtomicU64::new(0),
+        }
     }
 
     /// A room wrote to it.
@@ -98,38 +103,79 @@ impl Drop for Membership {
 
 /// Runs a connection until it ends.
 pub(crate) async fn run(accepted: Accepted) {
-    let Accepted { conn, reader, hello, session, room, limits, expires, early } = accepted;
+    let Accepted {
+        conn,
+        reader,
+        hello,
+        session,
+        room,
+        limits,
+        expires,
+        early,
+    } = accepted;
     let protocol = hello.protocol;
     let _open = OpenGauge::new(protocol);
-    if room.send(Mail::Join(session, hello, Arc::clone(&conn))).await.is_err() {
-        conn.close(CloseReason::Shutdown);
-        return finish(&conn).await;
+    let who = hello
+        .user
+        .as_ref()
+        .map_or_else(|| "somebody".to_owned(), ToString::to_string);
+    tracing::info!(conn = session.0, room = %room.id(), user = who, protocol = protocol.name(), "joined");
+    if room
+        .send(Mail::Join(session, hello, Arc::clone(&conn)))
+        .await
+        .is_err()
+    {
+        return turn_away(&conn, reader, CloseReason::Shutdown).await;
     }
     let membership = Membership { room, session };
     let pulse = Pulse::new(&limits, Instant::now(), expires);
-    let mut task = ConnTask { conn, reader, membership, protocol, limits, pulse, items: Vec::new() };
-    match task.run(early).await {
-        Ended::Closing => finish(&task.conn).await,
-        Ended::Gone => {}
+    let mut task = ConnTask {
+        conn,
+        reader,
+        membership,
+        protocol,
+        limits,
+        pulse,
+        items: Vec::new(),
+    };
+    let ended = task.run(early).await;
+    tracing::info!(conn = session.0, room = %task.membership.room.id(), "left");
+    let ConnTask {
+        conn,
+        mut reader,
+        membership,
+        ..
+    } = task;
+    // The others need not wait for a peer that takes its close frame slowly.
+    drop(membership);
+    if matches!(ended, Ended::Closing) {
+        finish(&conn, &mut reader).await;
     }
 }
 
 /// Ends a connection that is not let in.
-pub(crate) async fn turn_away(conn: &Conn, reason: CloseReason) {
+pub(crate) async fn turn_away(conn: &Conn, mut reader: ConnReader, reason: CloseReason) {
     conn.close(reason);
-    finish(conn).await;
+    finish(conn, &mut reader).await;
 }
 
-/// Sends what is left, the close frame last, while the peer takes it.
-async fn finish(conn: &Conn) {
-    let rest = async { while let Flushed::Drained(_) = conn.writer.flush_rest().await {} };
-    // A peer that does not take its close frame in time is dropped without.
-    let _ = tokio::time::timeout(CLOSE_DEADLINE, rest).await;
+/// Sends what is left, the close frame last, and hears the peer out: a socket that is closed with
+/// unread bytes in it resets the connection, and the close frame may be lost by that.
+async fn finish(conn: &Conn, reader: &mut ConnReader) {
+    let closing = async {
+        while let Flushed::Drained(_) = conn.writer.flush_rest().await {}
+        let mut unheard = Vec::new();
+        while let Ok(Received::Bytes(_)) = reader.read(&mut unheard).await {
+            unheard.clear();
+        }
+    };
+    // A peer that does not take part in time is dropped without.
+    let _ = tokio::time::timeout(CLOSE_DEADLINE, closing).await;
 }
 
 /// How the loop of a connection ended.
 enum Ended {
-    /// A close frame is on its way out.
+    /// A close frame is on its way out, or has left.
     Closing,
     /// There is nobody to tell.
     Gone,
@@ -169,7 +215,8 @@ impl ConnTask {
                 }
                 flushed = self.conn.writer.flush_rest() => match flushed {
                     Flushed::Drained(rooms) => rooms.into_iter().for_each(Writable::tell),
-                    Flushed::Closed | Flushed::Broken(_) => return Ended::Gone,
+                    Flushed::Closed => return Ended::Closing,
+                    Flushed::Broken(_) => return Ended::Gone,
                 },
                 () = tokio::time::sleep_until(self.pulse.next()) => {
                     if let Some(ended) = self.beat() {

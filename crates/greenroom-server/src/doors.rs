@@ -58,7 +58,11 @@ fn open(app: &Arc<App>, mut request: Request, prefix: &str, protocol: Protocol) 
             return response;
         }
     };
-    if let Err(error) = app.settings().origins.check_headers(request.headers(), None) {
+    if let Err(error) = app
+        .settings()
+        .origins
+        .check_headers(request.headers(), None)
+    {
         metrics::counter!("greenroom_origin_rejected_total").increment(1);
         let detail = format!("{error}; {}", error.hint());
         return problem(StatusCode::FORBIDDEN, "origin", &detail);
@@ -70,11 +74,10 @@ fn open(app: &Arc<App>, mut request: Request, prefix: &str, protocol: Protocol) 
         Err(error) => return problem(StatusCode::BAD_REQUEST, "room_name", &error.to_string()),
     };
     let token = token_of(request.headers(), request.uri().query());
-    let identity = app.settings().authenticator.authenticate(
-        token.as_deref(),
-        &room,
-        wall_ms() / 1_000,
-    );
+    let identity =
+        app.settings()
+            .authenticator
+            .authenticate(token.as_deref(), &room, wall_ms() / 1_000);
     let identity = identity.map_err(|error| {
         metrics::counter!("greenroom_auth_failures_total").increment(1);
         tracing::debug!(room = %room, %error, "not let in");
@@ -94,7 +97,9 @@ fn open(app: &Arc<App>, mut request: Request, prefix: &str, protocol: Protocol) 
     };
     let mut response = upgrade.response(Body::empty());
     if let Some(chosen) = chosen_subprotocol(request.headers()) {
-        response.headers_mut().insert(http::header::SEC_WEBSOCKET_PROTOCOL, chosen);
+        response
+            .headers_mut()
+            .insert(http::header::SEC_WEBSOCKET_PROTOCOL, chosen);
     }
     let upgraded = hyper::upgrade::on(&mut request);
     app.edge().spawn(async move {
@@ -112,7 +117,10 @@ fn chosen_subprotocol(headers: &HeaderMap) -> Option<http::HeaderValue> {
 
 fn origin_of(request: &Request) -> String {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    peer.map_or_else(|| "unknown".into(), |ConnectInfo(peer)| peer.ip().to_string())
+    peer.map_or_else(
+        || "unknown".into(),
+        |ConnectInfo(peer)| peer.ip().to_string(),
+    )
 }
 
 /// Somebody whose handshake was answered.
@@ -140,12 +148,17 @@ impl Arrival {
         let (writer, reader, early) = halves(upgraded, codec_limits);
         let conn = Arc::new(Conn::new(writer, self.protocol));
         let admitted = match self.identity {
-            Ok(identity) => self.app.rooms().open(&self.room).await.map(|room| (identity, room)),
-            Err(reason) => return conn::turn_away(&conn, reason).await,
+            Ok(identity) => self
+                .app
+                .rooms()
+                .open(&self.room)
+                .await
+                .map(|room| (identity, room)),
+            Err(reason) => return conn::turn_away(&conn, reader, reason).await,
         };
         let (identity, room) = match admitted {
             Ok(admitted) => admitted,
-            Err(refused) => return conn::turn_away(&conn, reason_of(refused)).await,
+            Err(refused) => return conn::turn_away(&conn, reader, reason_of(refused)).await,
         };
         let expires = identity.expires_at_unix_s.map(|at| {
             let left_ms = (at * 1_000).saturating_sub(wall_ms());
@@ -153,7 +166,10 @@ impl Arrival {
         });
         let n = self.app.next_connection();
         let hello = Hello {
-            conn: ConnId { node: self.app.edge().node.0, n },
+            conn: ConnId {
+                node: self.app.edge().node.0,
+                n,
+            },
             user: identity.user,
             rights: identity.rights,
             protocol: self.protocol,
@@ -162,7 +178,17 @@ impl Arrival {
         };
         let limits = self.app.limits();
         let session = SessionId(n);
-        conn::run(Accepted { conn, reader, hello, session, room, limits, expires, early }).await;
+        conn::run(Accepted {
+            conn,
+            reader,
+            hello,
+            session,
+            room,
+            limits,
+            expires,
+            early,
+        })
+        .await;
     }
 }
 
@@ -188,7 +214,11 @@ fn halves(
         // Some other stream, as under somebody else's server.
         Err(upgraded) => {
             let (read, write) = tokio::io::split(TokioIo::new(upgraded));
-            (ConnWriter::other(write), ConnReader::other(read, limits), Vec::new())
+            (
+                ConnWriter::other(write),
+                ConnReader::other(read, limits),
+                Vec::new(),
+            )
         }
     }
 }
@@ -202,7 +232,10 @@ pub(crate) fn percent_decode(text: &str) -> String {
         let escaped = bytes.get(at..at + 3).filter(|three| three[0] == b'%');
         let digits = escaped.and_then(|three| std::str::from_utf8(&three[1..]).ok());
         let is_hex = |digits: &&str| digits.bytes().all(|b| b.is_ascii_hexdigit());
-        match digits.filter(is_hex).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+        match digits
+            .filter(is_hex)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+        {
             Some(byte) => {
                 decoded.push(byte);
                 at += 3;
@@ -218,7 +251,9 @@ pub(crate) fn percent_decode(text: &str) -> String {
 
 /// The value of the first query pair of this name.
 fn query_value(query: Option<&str>, name: &str) -> Option<String> {
-    let mut pairs = query?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let mut pairs = query?
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let (_, value) = pairs.find(|(key, _)| *key == name)?;
     Some(percent_decode(&value.replace('+', " ")))
 }
@@ -256,7 +291,10 @@ mod tests {
 
     #[test]
     fn the_first_pair_of_a_name_counts() {
-        assert_eq!(query_value(Some("a=1&doc=x%20y&doc=z"), "doc").as_deref(), Some("x y"));
+        assert_eq!(
+            query_value(Some("a=1&doc=x%20y&doc=z"), "doc").as_deref(),
+            Some("x y")
+        );
         assert_eq!(query_value(Some("doc"), "doc").as_deref(), Some(""));
         assert_eq!(query_value(None, "doc"), None);
     }

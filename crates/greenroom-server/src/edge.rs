@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::settings::{Kind, Settings};
 use crate::store::StoreHandle;
+use crate::waker::Waker;
 
 /// Runs a task of one name: gets the input that the service gave, gives its result.
 pub type TaskRunner =
@@ -37,7 +38,10 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self { wall: Millis(wall_ms()), started: Instant::now() }
+        Self {
+            wall: Millis(wall_ms()),
+            started: Instant::now(),
+        }
     }
 
     pub(crate) fn now(&self) -> Millis {
@@ -47,7 +51,9 @@ impl Clock {
     /// When room time `at` is.
     pub(crate) fn instant(&self, at: Millis) -> Instant {
         let ahead = Duration::from_millis(at.since(self.wall));
-        self.started.checked_add(ahead).unwrap_or_else(|| self.far())
+        self.started
+            .checked_add(ahead)
+            .unwrap_or_else(|| self.far())
     }
 
     /// A time that does not come.
@@ -58,7 +64,10 @@ impl Clock {
 
 /// Milliseconds since the Unix epoch by the wall clock.
 pub(crate) fn wall_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis() as u64
 }
 
 /// What rooms need of the process.
@@ -66,6 +75,7 @@ pub(crate) struct Edge {
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
     pub(crate) node: NodeId,
+    pub(crate) waker: Waker,
     store: StoreHandle,
     /// As many jobs at a time as there are cores.
     compute: Arc<Semaphore>,
@@ -86,6 +96,7 @@ impl Edge {
             settings,
             clock: Clock::new(),
             node: NodeId(1),
+            waker: Waker::default(),
             store,
             compute: Arc::new(Semaphore::new(cores)),
             runners,
@@ -140,6 +151,11 @@ impl Edge {
         }
     }
 
+    /// Asks the store and waits for its reply.
+    pub(crate) async fn request_store(&self, request: StoreRequest) -> StoreReply {
+        self.store.request(request).await
+    }
+
     /// Runs a job on the pool.
     pub(crate) fn compute(&self, job: Job, done: impl FnOnce(JobDone) + Send + 'static) {
         let permits = Arc::clone(&self.compute);
@@ -154,11 +170,7 @@ impl Edge {
     }
 
     /// Runs a service's task with the runner of its name.
-    pub(crate) fn run_task(
-        &self,
-        spec: TaskSpec,
-        done: impl FnOnce(TaskResult) + Send + 'static,
-    ) {
+    pub(crate) fn run_task(&self, spec: TaskSpec, done: impl FnOnce(TaskResult) + Send + 'static) {
         let Some(runner) = self.runners.get(&spec.name).cloned() else {
             let reason = format!("no runner is registered for tasks named `{}`", spec.name);
             return done(TaskResult::Failed(reason));

@@ -19,9 +19,10 @@ mod seat;
 mod server;
 mod settings;
 pub mod store;
+mod waker;
 pub mod writer;
 
 pub use edge::TaskRunner;
-pub use server::{Server, StartError};
 pub use greenroom_core::limits::Limits;
+pub use server::{Server, StartError};
 pub use settings::{BUILT_IN_KINDS, DataPlace, Kind, Mode, Settings};

@@ -28,7 +28,11 @@ pub(crate) async fn demo(uri: Uri) -> Response {
             page(file.metadata.mimetype(), file.data.into_owned(), forever)
         }
         None if path == "index.html" => page("text/html", UNBUILT.into(), false),
-        None => problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path"),
+        None => problem(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "there is nothing at this path",
+        ),
     }
 }
 
@@ -46,14 +50,31 @@ fn page(kind: &str, body: Vec<u8>, forever: bool) -> Response {
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     let text = kind.starts_with("text/") || kind.ends_with("javascript");
-    let kind = if text { format!("{kind}; charset=utf-8") } else { kind.to_owned() };
+    let kind = if text {
+        format!("{kind}; charset=utf-8")
+    } else {
+        kind.to_owned()
+    };
     if let Ok(kind) = HeaderValue::from_str(&kind) {
         headers.insert(header::CONTENT_TYPE, kind);
     }
-    let cache = if forever { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let cache = if forever {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(POLICY),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
     response
 }

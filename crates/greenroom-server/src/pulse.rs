@@ -147,8 +147,11 @@ mod tests {
     #[test]
     fn excess_delays_and_idleness_pays_back() {
         let start = Instant::now();
-        let limits =
-            Limits { messages_per_s_max: 10, messages_burst_max: 2, ..Limits::default() };
+        let limits = Limits {
+            messages_per_s_max: 10,
+            messages_burst_max: 2,
+            ..Limits::default()
+        };
         let mut pulse = Pulse::new(&limits, start, None);
         assert_eq!(pulse.spend(start), None);
         assert_eq!(pulse.spend(start), None);

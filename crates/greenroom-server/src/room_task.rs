@@ -24,13 +24,18 @@ struct Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.rooms.ended(&self.id, self.instance, Ended::Quarantined);
+        self.rooms
+            .ended(&self.id, self.instance, Ended::Quarantined);
     }
 }
 
 /// Runs a room from its load to its stop.
 pub(crate) async fn run(rooms: Arc<Rooms>, id: RoomId, instance: Instance, inboxes: Inboxes) {
-    let _watch = Watch { rooms: Arc::clone(&rooms), id: id.clone(), instance };
+    let _watch = Watch {
+        rooms: Arc::clone(&rooms),
+        id: id.clone(),
+        instance,
+    };
     let edge = Arc::clone(rooms.edge());
     let config = RoomConfig {
         id: id.clone(),
@@ -39,11 +44,26 @@ pub(crate) async fn run(rooms: Arc<Rooms>, id: RoomId, instance: Instance, inbox
         seed: edge.random(),
     };
     let room = Room::new(config, edge.behaviour_of(&id), edge.clock.now());
-    let Inboxes { mut mail, mut orders, send_order } = inboxes;
-    let mut task =
-        RoomTask { room, edge, rooms, id, instance, send_order, seats: BTreeMap::new(), live: false };
+    let Inboxes {
+        mut mail,
+        mut orders,
+        send_order,
+    } = inboxes;
+    let mut task = RoomTask {
+        room,
+        edge,
+        rooms,
+        id,
+        instance,
+        send_order,
+        seats: BTreeMap::new(),
+        live: false,
+    };
     while !task.carry_out() {
-        let at = task.room.poll_timeout().map(|at| task.edge.clock.instant(at));
+        let at = task
+            .room
+            .poll_timeout()
+            .map(|at| task.edge.clock.instant(at));
         let far = task.edge.clock.far();
         // Receiving is cancel-safe.
         tokio::select! {
@@ -160,6 +180,7 @@ impl RoomTask {
         }
         if !self.live && self.room.state() == RoomState::Live {
             self.live = true;
+            tracing::debug!(room = %self.id, "room loaded");
             self.rooms.loaded(&self.id, self.instance);
         }
         false
@@ -178,6 +199,9 @@ impl RoomTask {
                 Ended::Failed
             }
         };
+        if let Some(at) = self.room.next_wake() {
+            self.edge.waker.wake_at(at, self.id.clone());
+        }
         for (_, seat) in std::mem::take(&mut self.seats) {
             seat.conn.close(CloseReason::RoomFault);
         }

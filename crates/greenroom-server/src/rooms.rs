@@ -48,6 +48,11 @@ pub(crate) struct RoomRef {
 pub(crate) struct RoomEnded;
 
 impl RoomRef {
+    /// The room's name.
+    pub(crate) fn id(&self) -> &RoomId {
+        &self.room
+    }
+
     /// Puts an input into the mailbox; waits while it is full.
     pub(crate) async fn send(&self, mail: Mail) -> Result<(), RoomEnded> {
         self.handle.mailbox.send(mail).await.map_err(|_| RoomEnded)
@@ -68,7 +73,10 @@ impl RoomRef {
 
 impl Drop for RoomRef {
     fn drop(&mut self) {
-        self.rooms.lock().registry.release(&self.room, self.instance);
+        self.rooms
+            .lock()
+            .registry
+            .release(&self.room, self.instance);
     }
 }
 
@@ -80,7 +88,11 @@ impl Rooms {
             waiters: HashMap::new(),
             next_waiter: 0,
         };
-        Arc::new(Self { inner: Mutex::new(inner), edge, ended: Notify::new() })
+        Arc::new(Self {
+            inner: Mutex::new(inner),
+            edge,
+            ended: Notify::new(),
+        })
     }
 
     /// Waits for the room to be live.
@@ -105,7 +117,9 @@ impl Rooms {
 
     pub(crate) fn idle(self: &Arc<Self>, room: &RoomId, instance: Instance) {
         let mut inner = self.lock();
-        let Some(handle) = inner.handles.get(&instance) else { return };
+        let Some(handle) = inner.handles.get(&instance) else {
+            return;
+        };
         let mailbox_is_empty = handle.mailbox.capacity() == handle.mailbox.max_capacity();
         let actions = inner.registry.idle(room, instance, mailbox_is_empty);
         self.carry_out(&mut inner, room, actions);
@@ -114,7 +128,9 @@ impl Rooms {
     pub(crate) fn ended(self: &Arc<Self>, room: &RoomId, instance: Instance, ended: Ended) {
         let mut inner = self.lock();
         inner.handles.remove(&instance);
-        let actions = inner.registry.ended(self.edge.clock.now(), room, instance, ended);
+        let actions = inner
+            .registry
+            .ended(self.edge.clock.now(), room, instance, ended);
         self.carry_out(&mut inner, room, actions);
         self.ended.notify_waiters();
     }
@@ -157,16 +173,28 @@ impl Rooms {
                     // Unbounded by type, bounded by use: each message answers a request of the
                     // room itself, or is one per session.
                     let (send_order, orders) = mpsc::unbounded_channel();
-                    let handle = Handle { mailbox, orders: send_order.clone() };
+                    let handle = Handle {
+                        mailbox,
+                        orders: send_order.clone(),
+                    };
                     inner.handles.insert(instance, handle);
-                    let inboxes = Inboxes { mail, orders, send_order };
+                    let inboxes = Inboxes {
+                        mail,
+                        orders,
+                        send_order,
+                    };
                     let task = room_task::run(Arc::clone(self), room, instance, inboxes);
                     self.edge.spawn(task);
                 }
                 Action::Grant(waiter, instance) => {
                     let handle = inner.handles[&instance].clone();
                     let rooms = Arc::clone(self);
-                    let granted = RoomRef { rooms, room: room.clone(), instance, handle };
+                    let granted = RoomRef {
+                        rooms,
+                        room: room.clone(),
+                        instance,
+                        handle,
+                    };
                     answer(inner, waiter, Ok(granted));
                 }
                 Action::Refuse(waiter, why) => answer(inner, waiter, Err(why)),
@@ -192,7 +220,9 @@ impl Rooms {
 /// Answers a waiter. One that went away meanwhile gives its reference back: but not under the lock
 /// that its drop would take, so that is done by a task.
 fn answer(inner: &mut Inner, waiter: Waiter, given: Result<RoomRef, Refused>) {
-    let Some(waiting) = inner.waiters.remove(&waiter) else { return };
+    let Some(waiting) = inner.waiters.remove(&waiter) else {
+        return;
+    };
     if let Err(Ok(unwanted)) = waiting.send(given) {
         let edge = Arc::clone(&unwanted.rooms.edge);
         edge.spawn(async move { drop(unwanted) });

@@ -25,7 +25,11 @@ pub(crate) struct Seat {
 
 impl Seat {
     pub(crate) fn new(conn: Arc<Conn>) -> Self {
-        Self { conn, held: Vec::new(), blocked: false }
+        Self {
+            conn,
+            held: Vec::new(),
+            blocked: false,
+        }
     }
 
     /// The connection can write again.
@@ -51,7 +55,10 @@ impl Seat {
                 match self.conn.writer.write(&mut self.held) {
                     Written::All => {}
                     Written::Blocked => {
-                        let token = Writable { orders: orders.clone(), session };
+                        let token = Writable {
+                            orders: orders.clone(),
+                            session,
+                        };
                         self.blocked = self.conn.writer.wait(token).is_none();
                     }
                     Written::Closed => return self.held.clear(),

@@ -20,6 +20,7 @@ use crate::edge::{Edge, TaskRunner};
 use crate::rooms::Rooms;
 use crate::settings::{DataPlace, Settings};
 use crate::store::{DataDirectory, OpenError, SqliteStore, StoreThread, ThreadLimits};
+use crate::waker;
 
 /// How long a peer may take for the head of a request.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -72,7 +73,9 @@ pub struct Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("addr", &self.addr).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
     }
 }
 
@@ -97,14 +100,18 @@ impl Server {
             DataPlace::Memory => SqliteStore::in_memory()?,
             DataPlace::Directory(path) => SqliteStore::open(Arc::new(DataDirectory::open(path)?))?,
         };
-        let store = StoreThread::spawn(engine, &ThreadLimits::default())
-            .map_err(StartError::Thread)?;
+        let store =
+            StoreThread::spawn(engine, &ThreadLimits::default()).map_err(StartError::Thread)?;
         let at = settings.listen;
-        let listener = TcpListener::bind(at).await.map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => StartError::Taken(at),
-            _ => StartError::Listen(at, error),
-        })?;
-        let addr = listener.local_addr().map_err(|error| StartError::Listen(at, error))?;
+        let listener = TcpListener::bind(at)
+            .await
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::AddrInUse => StartError::Taken(at),
+                _ => StartError::Listen(at, error),
+            })?;
+        let addr = listener
+            .local_addr()
+            .map_err(|error| StartError::Listen(at, error))?;
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let drain = Duration::from_millis(settings.drain_ms);
         let edge = Arc::new(Edge::new(settings, store.handle().clone(), runners, cores));
@@ -113,9 +120,22 @@ impl Server {
         let recorder = PrometheusBuilder::new().build_recorder();
         let metrics = recorder.handle();
         let _ = metrics::set_global_recorder(recorder);
-        let app = Arc::new(App::new(Arc::clone(&rooms), store.handle().clone(), metrics));
+        let app = Arc::new(App::new(
+            Arc::clone(&rooms),
+            store.handle().clone(),
+            metrics,
+        ));
         let router = app::router(Arc::clone(&app));
-        Ok(Self { listener, addr, app, router, rooms, store, drain })
+        rooms.edge().spawn(waker::run(Arc::clone(&rooms)));
+        Ok(Self {
+            listener,
+            addr,
+            app,
+            router,
+            rooms,
+            store,
+            drain,
+        })
     }
 
     /// Where it listens.
@@ -125,7 +145,6 @@ impl Server {
     }
 
     /// Its routes, to be merged into another server's, which then serves them while this runs too.
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
     }
@@ -152,7 +171,10 @@ impl Server {
         tracing::info!("draining");
         self.app.drain();
         drop(self.listener);
-        if tokio::time::timeout(self.drain, self.rooms.stop()).await.is_err() {
+        if tokio::time::timeout(self.drain, self.rooms.stop())
+            .await
+            .is_err()
+        {
             tracing::warn!("some rooms did not stop in time");
         }
         self.rooms.edge().finish_tasks(Duration::from_secs(2)).await;
@@ -165,7 +187,10 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        let router = self.router.clone().layer(axum::Extension(ConnectInfo(peer)));
+        let router = self
+            .router
+            .clone()
+            .layer(axum::Extension(ConnectInfo(peer)));
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_DEADLINE)

@@ -188,8 +188,10 @@ fn room_kinds(options: &ServerOptions) -> Result<Vec<(Pattern, Kind)>, Failure> 
     let read = |text: &String| {
         let known = || BUILT_IN_KINDS.join(", ");
         let (pattern, kind) = text.rsplit_once('=').ok_or_else(|| {
-            Failure::usage(format!("`{text}` does not say what the rooms are"))
-                .hint(format!("write `--rooms 'counter/*=counter'`; kinds: {}", known()))
+            Failure::usage(format!("`{text}` does not say what the rooms are")).hint(format!(
+                "write `--rooms 'counter/*=counter'`; kinds: {}",
+                known()
+            ))
         })?;
         let kind = Kind::built_in(kind).ok_or_else(|| {
             Failure::usage(format!("`{kind}` is no kind of room"))

@@ -39,7 +39,9 @@ struct Collab {
 
 impl Collab {
     fn document(&mut self, name: &str) -> &mut Document {
-        self.documents.entry(name.to_owned()).or_insert_with(|| Document::new(name))
+        self.documents
+            .entry(name.to_owned())
+            .or_insert_with(|| Document::new(name))
     }
 
     /// Tells everybody of the document about these awareness entries.
@@ -47,14 +49,18 @@ impl Collab {
         if clients.is_empty() {
             return;
         }
-        let Some(awareness) = cx.presence.awareness.get(name) else { return };
+        let Some(awareness) = cx.presence.awareness.get(name) else {
+            return;
+        };
         let update = awareness.encode(clients);
         let message = ServerMessage::Yjs(name.to_owned(), YjsMessage::Awareness(update));
         cx.send(to, message, Visibility::Early);
     }
 
     fn tell_all_awareness(name: &str, session: SessionId, cx: &mut Cx<'_>) {
-        let Some(awareness) = cx.presence.awareness.get(name) else { return };
+        let Some(awareness) = cx.presence.awareness.get(name) else {
+            return;
+        };
         let present: Vec<_> = awareness.present().collect();
         Self::tell_awareness(name, To::One(session), &present, cx);
     }
@@ -70,7 +76,9 @@ impl Collab {
         for (name, clients) in gone {
             Self::tell_awareness(&name, To::All, &clients, cx);
         }
-        cx.presence.awareness.retain(|_, awareness| !awareness.is_empty());
+        cx.presence
+            .awareness
+            .retain(|_, awareness| !awareness.is_empty());
     }
 
     fn all_done(&self) -> Progress {
@@ -98,7 +106,11 @@ impl Behaviour for Collab {
             return Ok(());
         }
         // Peers hold what a rebuild or a failed append lost; they send it when they are asked.
-        let sessions: Vec<_> = cx.links.iter().map(|(id, l)| (*id, l.document.clone())).collect();
+        let sessions: Vec<_> = cx
+            .links
+            .iter()
+            .map(|(id, l)| (*id, l.document.clone()))
+            .collect();
         for (session, name) in sessions {
             self.document(&name).ask(To::One(session), cx);
         }
@@ -107,14 +119,23 @@ impl Behaviour for Collab {
 
     fn admit(&mut self, session: &Session, link: &Link, cx: &mut Cx<'_>) -> Result<Rights, Refuse> {
         if !session.rights.has(Rights::READ) {
-            return Err(Refuse::new("forbidden", "the token does not allow reading here"));
+            return Err(Refuse::new(
+                "forbidden",
+                "the token does not allow reading here",
+            ));
         }
         if link.document.len() > cx.limits.document_name_bytes_max {
-            return Err(Refuse::new("document_name", "the name of the document is too long"));
+            return Err(Refuse::new(
+                "document_name",
+                "the name of the document is too long",
+            ));
         }
         let known = self.documents.contains_key(&link.document);
         if !known && self.documents.len() >= cx.limits.documents_max {
-            return Err(Refuse::new("documents_full", "the room has all documents it may have"));
+            return Err(Refuse::new(
+                "documents_full",
+                "the room has all documents it may have",
+            ));
         }
         Ok(session.rights)
     }
@@ -135,9 +156,9 @@ impl Behaviour for Collab {
                 self.document(name).answer(session, vector, cx);
                 Ok(())
             }
-            ClientMessage::SyncStep2(update) | ClientMessage::Update(update) => {
-                self.document(name).take(session, update, rights.has(Rights::WRITE), cx)
-            }
+            ClientMessage::SyncStep2(update) | ClientMessage::Update(update) => self
+                .document(name)
+                .take(session, update, rights.has(Rights::WRITE), cx),
             ClientMessage::Awareness(_) if !rights.has(Rights::PRESENCE) => {
                 Err(Refuse::new("no_presence", "the token does not allow being seen here").into())
             }
@@ -146,8 +167,7 @@ impl Behaviour for Collab {
                 let sessions = cx.sessions;
                 let same_user = |other| sessions.get(&other).is_none_or(|s| s.user == *user);
                 let awareness = cx.presence.awareness.entry(name.clone()).or_default();
-                let changed =
-                    awareness.announce(cx.now, session, &entries, cx.limits, same_user);
+                let changed = awareness.announce(cx.now, session, &entries, cx.limits, same_user);
                 Self::tell_awareness(name, To::All, &changed, cx);
                 Ok(())
             }
@@ -193,7 +213,10 @@ impl Behaviour for Collab {
     }
 
     fn poll_timeout(&self, presence: &Presence) -> Option<Millis> {
-        let awareness = presence.awareness.values().filter_map(|table| table.poll_timeout());
+        let awareness = presence
+            .awareness
+            .values()
+            .filter_map(|table| table.poll_timeout());
         let engines = self.documents.values().filter_map(Document::poll_timeout);
         awareness.chain(engines).min()
     }
@@ -204,7 +227,11 @@ impl Behaviour for Collab {
         done: JobDone,
         cx: &mut Cx<'_>,
     ) -> Result<Progress, Fault> {
-        if self.loading.as_ref().is_some_and(|(loading, _)| *loading == id) {
+        if self
+            .loading
+            .as_ref()
+            .is_some_and(|(loading, _)| *loading == id)
+        {
             let (_, covered) = self.loading.take().expect("checked above");
             let JobDone::Document(DocumentJobDone::Loaded(documents)) = done else {
                 return Err(Fault("the documents cannot be read".into()));
@@ -216,7 +243,8 @@ impl Behaviour for Collab {
                 }
                 let name = loaded.past.name.clone();
                 let base_seq = covered.get(&name).copied().unwrap_or(0);
-                self.documents.insert(name, Document::from_loaded(loaded, base_seq));
+                self.documents
+                    .insert(name, Document::from_loaded(loaded, base_seq));
             }
         } else if let Some(document) = self.documents.values_mut().find(|d| d.runs(id)) {
             match done {
@@ -258,8 +286,13 @@ impl Behaviour for Collab {
     }
 
     fn parts(&self) -> Vec<Part> {
-        let written = self.documents.iter().filter(|(_, document)| !document.is_blank());
-        written.map(|(name, _)| Part::Document(name.clone())).collect()
+        let written = self
+            .documents
+            .iter()
+            .filter(|(_, document)| !document.is_blank());
+        written
+            .map(|(name, _)| Part::Document(name.clone()))
+            .collect()
     }
 
     fn next_wake(&self) -> Option<Millis> {
@@ -274,7 +307,10 @@ impl Behaviour for Collab {
         let fold = |hash: u64, document: &Document| {
             (hash ^ u64::from(document.state_hash())).wrapping_mul(0x0100_0000_01b3)
         };
-        let written = self.documents.values().filter(|document| !document.is_unused());
+        let written = self
+            .documents
+            .values()
+            .filter(|document| !document.is_unused());
         written.fold(0xcbf2_9ce4_8422_2325, fold)
     }
 
@@ -298,15 +334,30 @@ fn documents_of(past: Past) -> Result<(Vec<LoadDocument>, BTreeMap<String, u64>)
         let (base, unmergeable) = read_snapshot(&data)
             .map_err(|error| Fault(format!("a document's snapshot cannot be read: {error}")))?;
         covered.insert(name.clone(), seq);
-        documents.insert(name.clone(), LoadDocument { base, unmergeable, ..blank(&name) });
+        documents.insert(
+            name.clone(),
+            LoadDocument {
+                base,
+                unmergeable,
+                ..blank(&name)
+            },
+        );
     }
-    for (seq, record) in past.records.into_iter().filter(|(_, r)| r.kind == RecordKind::Document) {
+    for (seq, record) in past
+        .records
+        .into_iter()
+        .filter(|(_, r)| r.kind == RecordKind::Document)
+    {
         let (name, update) = read_document_record(&record.data)
             .map_err(|error| Fault(format!("the record at seq {seq} cannot be read: {error}")))?;
         if covered.get(name).is_some_and(|covered| *covered >= seq) {
             continue;
         }
-        documents.entry(name.into()).or_insert_with(|| blank(name)).tail.push((seq, update));
+        documents
+            .entry(name.into())
+            .or_insert_with(|| blank(name))
+            .tail
+            .push((seq, update));
     }
     Ok((documents.into_values().collect(), covered))
 }

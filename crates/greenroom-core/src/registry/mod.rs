@@ -67,11 +67,24 @@ pub enum Ended {
 
 #[derive(Debug)]
 enum Entry {
-    Queued { waiters: Vec<Waiter> },
-    Loading { instance: Instance, waiters: Vec<Waiter> },
-    Live { instance: Instance, references: usize },
-    Closing { instance: Instance, waiters: Vec<Waiter> },
-    Quarantined { until: Millis },
+    Queued {
+        waiters: Vec<Waiter>,
+    },
+    Loading {
+        instance: Instance,
+        waiters: Vec<Waiter>,
+    },
+    Live {
+        instance: Instance,
+        references: usize,
+    },
+    Closing {
+        instance: Instance,
+        waiters: Vec<Waiter>,
+    },
+    Quarantined {
+        until: Millis,
+    },
 }
 
 /// The rooms of a node.
@@ -108,7 +121,10 @@ impl Registry {
             Some(Entry::Quarantined { until }) if *until > now => {
                 vec![Action::Refuse(waiter, Refused::Unavailable)]
             }
-            Some(Entry::Live { instance, references }) => {
+            Some(Entry::Live {
+                instance,
+                references,
+            }) => {
                 *references += 1;
                 vec![Action::Grant(waiter, *instance)]
             }
@@ -126,16 +142,25 @@ impl Registry {
 
     /// The room is live.
     pub fn loaded(&mut self, room: &RoomId, loaded: Instance) -> Vec<Action> {
-        let Some(entry) = self.entries.get_mut(room) else { return Vec::new() };
-        let Entry::Loading { instance, waiters } = entry else { return Vec::new() };
+        let Some(entry) = self.entries.get_mut(room) else {
+            return Vec::new();
+        };
+        let Entry::Loading { instance, waiters } = entry else {
+            return Vec::new();
+        };
         if *instance != loaded {
             return Vec::new();
         }
         let waiters = std::mem::take(waiters);
-        *entry = Entry::Live { instance: loaded, references: waiters.len() };
+        *entry = Entry::Live {
+            instance: loaded,
+            references: waiters.len(),
+        };
         self.loads -= 1;
-        let mut actions: Vec<_> =
-            waiters.into_iter().map(|waiter| Action::Grant(waiter, loaded)).collect();
+        let mut actions: Vec<_> = waiters
+            .into_iter()
+            .map(|waiter| Action::Grant(waiter, loaded))
+            .collect();
         actions.extend(self.start_queued());
         actions
     }
@@ -145,10 +170,15 @@ impl Registry {
     /// # Panics
     /// When there was none: references are counted by guards.
     pub fn release(&mut self, room: &RoomId, of: Instance) {
-        if let Some(Entry::Live { instance, references }) = self.entries.get_mut(room)
+        if let Some(Entry::Live {
+            instance,
+            references,
+        }) = self.entries.get_mut(room)
             && *instance == of
         {
-            *references = references.checked_sub(1).expect("each reference is given back once");
+            *references = references
+                .checked_sub(1)
+                .expect("each reference is given back once");
         }
     }
 
@@ -161,7 +191,10 @@ impl Registry {
                 if !matches!(entry, Entry::Live { instance, references: 0 } if *instance == of) {
                     return Vec::new();
                 }
-                *entry = Entry::Closing { instance: of, waiters: Vec::new() };
+                *entry = Entry::Closing {
+                    instance: of,
+                    waiters: Vec::new(),
+                };
                 vec![Action::Drain(of)]
             }
             _ => Vec::new(),
@@ -169,13 +202,7 @@ impl Registry {
     }
 
     /// The room's life ended.
-    pub fn ended(
-        &mut self,
-        now: Millis,
-        room: &RoomId,
-        of: Instance,
-        ended: Ended,
-    ) -> Vec<Action> {
+    pub fn ended(&mut self, now: Millis, room: &RoomId, of: Instance, ended: Ended) -> Vec<Action> {
         let current = match self.entries.get(room) {
             Some(
                 Entry::Loading { instance, .. }
@@ -191,8 +218,16 @@ impl Registry {
         let waiters = match self.entries.remove(room) {
             Some(Entry::Loading { waiters, .. }) => {
                 self.loads -= 1;
-                let why = if ended == Ended::Moved { Refused::Moved } else { Refused::Unavailable };
-                actions.extend(waiters.into_iter().map(|waiter| Action::Refuse(waiter, why)));
+                let why = if ended == Ended::Moved {
+                    Refused::Moved
+                } else {
+                    Refused::Unavailable
+                };
+                actions.extend(
+                    waiters
+                        .into_iter()
+                        .map(|waiter| Action::Refuse(waiter, why)),
+                );
                 Vec::new()
             }
             Some(Entry::Closing { waiters, .. }) => waiters,
@@ -202,7 +237,8 @@ impl Registry {
             let refuse = |waiter| Action::Refuse(waiter, Refused::Unavailable);
             actions.extend(waiters.into_iter().map(refuse));
             let until = now.plus(QUARANTINE_MS);
-            self.entries.insert(room.clone(), Entry::Quarantined { until });
+            self.entries
+                .insert(room.clone(), Entry::Quarantined { until });
         } else if self.stopping {
             let refuse = |waiter| Action::Refuse(waiter, Refused::Stopping);
             actions.extend(waiters.into_iter().map(refuse));
@@ -238,7 +274,8 @@ impl Registry {
     /// How many rooms are in memory.
     #[must_use]
     pub fn running(&self) -> usize {
-        let runs = |entry: &&Entry| !matches!(entry, Entry::Queued { .. } | Entry::Quarantined { .. });
+        let runs =
+            |entry: &&Entry| !matches!(entry, Entry::Queued { .. } | Entry::Quarantined { .. });
         self.entries.values().filter(runs).count()
     }
 
@@ -257,12 +294,21 @@ impl Registry {
     fn start_queued(&mut self) -> Vec<Action> {
         let mut actions = Vec::new();
         while self.loads < self.loads_max {
-            let Some(room) = self.queue.pop_front() else { break };
-            let Some(entry @ Entry::Queued { .. }) = self.entries.get_mut(&room) else { continue };
-            let Entry::Queued { waiters } = entry else { unreachable!("matched above") };
+            let Some(room) = self.queue.pop_front() else {
+                break;
+            };
+            let Some(entry @ Entry::Queued { .. }) = self.entries.get_mut(&room) else {
+                continue;
+            };
+            let Entry::Queued { waiters } = entry else {
+                unreachable!("matched above")
+            };
             self.next_instance += 1;
             let instance = Instance(self.next_instance);
-            *entry = Entry::Loading { instance, waiters: std::mem::take(waiters) };
+            *entry = Entry::Loading {
+                instance,
+                waiters: std::mem::take(waiters),
+            };
             self.loads += 1;
             actions.push(Action::Start(room, instance));
         }

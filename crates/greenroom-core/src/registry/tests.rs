@@ -12,14 +12,23 @@ fn room(name: &str) -> RoomId {
 fn two_who_arrive_together_meet_in_one_room() {
     let mut registry = Registry::new(2);
     let a = room("a");
-    assert_eq!(registry.arrive(NOW, &a, Waiter(1)), [Action::Start(a.clone(), Instance(1))]);
+    assert_eq!(
+        registry.arrive(NOW, &a, Waiter(1)),
+        [Action::Start(a.clone(), Instance(1))]
+    );
     assert_eq!(registry.arrive(NOW, &a, Waiter(2)), []);
     let granted = registry.loaded(&a, Instance(1));
     assert_eq!(
         granted,
-        [Action::Grant(Waiter(1), Instance(1)), Action::Grant(Waiter(2), Instance(1))]
+        [
+            Action::Grant(Waiter(1), Instance(1)),
+            Action::Grant(Waiter(2), Instance(1))
+        ]
     );
-    assert_eq!(registry.arrive(NOW, &a, Waiter(3)), [Action::Grant(Waiter(3), Instance(1))]);
+    assert_eq!(
+        registry.arrive(NOW, &a, Waiter(3)),
+        [Action::Grant(Waiter(3), Instance(1))]
+    );
 }
 
 #[test]
@@ -28,11 +37,22 @@ fn a_room_closes_only_without_references_and_with_an_empty_mailbox() {
     let a = room("a");
     registry.arrive(NOW, &a, Waiter(1));
     registry.loaded(&a, Instance(1));
-    assert_eq!(registry.idle(&a, Instance(1), true), [], "a reference is held");
+    assert_eq!(
+        registry.idle(&a, Instance(1), true),
+        [],
+        "a reference is held"
+    );
     registry.release(&a, Instance(1));
     assert_eq!(registry.idle(&a, Instance(1), false), [], "an input waits");
-    assert_eq!(registry.idle(&a, Instance(2), true), [], "another life of the room");
-    assert_eq!(registry.idle(&a, Instance(1), true), [Action::Drain(Instance(1))]);
+    assert_eq!(
+        registry.idle(&a, Instance(2), true),
+        [],
+        "another life of the room"
+    );
+    assert_eq!(
+        registry.idle(&a, Instance(1), true),
+        [Action::Drain(Instance(1))]
+    );
 }
 
 #[test]
@@ -46,7 +66,10 @@ fn who_arrives_while_it_closes_gets_the_next_life() {
     assert_eq!(registry.arrive(NOW, &a, Waiter(2)), []);
     let actions = registry.ended(NOW, &a, Instance(1), Ended::Drained);
     assert_eq!(actions, [Action::Start(a.clone(), Instance(2))]);
-    assert_eq!(registry.loaded(&a, Instance(2)), [Action::Grant(Waiter(2), Instance(2))]);
+    assert_eq!(
+        registry.loaded(&a, Instance(2)),
+        [Action::Grant(Waiter(2), Instance(2))]
+    );
 }
 
 #[test]
@@ -62,7 +85,10 @@ fn loads_are_limited_and_go_on_in_order() {
     let actions = registry.ended(NOW, &c, Instance(2), Ended::Failed);
     assert_eq!(
         actions,
-        [Action::Refuse(Waiter(2), Refused::Unavailable), Action::Start(b, Instance(3))]
+        [
+            Action::Refuse(Waiter(2), Refused::Unavailable),
+            Action::Start(b, Instance(3))
+        ]
     );
     assert_eq!(registry.loads(), 1);
 }
@@ -77,7 +103,10 @@ fn a_quarantined_room_is_closed_for_a_while() {
     let refused = [Action::Refuse(Waiter(2), Refused::Unavailable)];
     assert_eq!(registry.arrive(NOW, &a, Waiter(2)), refused);
     let later = NOW.plus(QUARANTINE_MS);
-    assert_eq!(registry.arrive(later, &a, Waiter(3)), [Action::Start(a, Instance(2))]);
+    assert_eq!(
+        registry.arrive(later, &a, Waiter(3)),
+        [Action::Start(a, Instance(2))]
+    );
 }
 
 #[test]

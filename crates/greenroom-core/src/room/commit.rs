@@ -11,9 +11,7 @@ use super::{Output, Phase, Room, Source, Stopped, StoreTask};
 use crate::close_reason::CloseReason;
 use crate::protocol::{self, ServerMessage};
 use crate::store::envelope::{encode_row, seal_snapshot};
-use crate::store::{
-    Append, MetaChange, Part, Snapshot, StoreError, StoreReply, StoreRequest,
-};
+use crate::store::{Append, MetaChange, Part, Snapshot, StoreError, StoreReply, StoreRequest};
 
 /// What a request to the store was for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,14 +75,12 @@ impl Room {
     }
 
     /// Encodes `message` once per protocol and hands it to those that shall hear it.
-    pub(super) fn send(
-        &mut self,
-        to: To,
-        message: &ServerMessage,
-        gate: u64,
-        slot: Option<Slot>,
-    ) {
-        let gate = if gate > self.journal.durable() { gate } else { 0 };
+    pub(super) fn send(&mut self, to: To, message: &ServerMessage, gate: u64, slot: Option<Slot>) {
+        let gate = if gate > self.journal.durable() {
+            gate
+        } else {
+            0
+        };
         if gate > 0 {
             self.journal.hurry(gate);
         }
@@ -94,11 +90,14 @@ impl Room {
             To::One(id) => self.send_each(&[id], message, gate, slot),
             To::Many(ids) => self.send_each(&ids, message, gate, slot),
             To::Tagged(tag) => {
-                let tagged = |session: &&greenroom_service::Session| {
-                    session.tag.as_deref() == Some(&tag)
-                };
-                let ids: Vec<_> =
-                    self.sessions.values().filter(tagged).map(|session| session.id).collect();
+                let tagged =
+                    |session: &&greenroom_service::Session| session.tag.as_deref() == Some(&tag);
+                let ids: Vec<_> = self
+                    .sessions
+                    .values()
+                    .filter(tagged)
+                    .map(|session| session.id)
+                    .collect();
                 self.send_each(&ids, message, gate, slot);
             }
         }
@@ -112,11 +111,18 @@ impl Room {
         slot: Option<Slot>,
     ) {
         if slot.is_some() {
-            let ids: Vec<_> =
-                self.sessions.keys().copied().filter(|id| Some(*id) != except).collect();
+            let ids: Vec<_> = self
+                .sessions
+                .keys()
+                .copied()
+                .filter(|id| Some(*id) != except)
+                .collect();
             return self.send_each(&ids, message, gate, slot);
         }
-        let stamp = Stamp { gate, next_seq: self.journal.next_seq() };
+        let stamp = Stamp {
+            gate,
+            next_seq: self.journal.next_seq(),
+        };
         let document = match message {
             ServerMessage::Yjs(document, _) => Some(document.as_str()),
             ServerMessage::Frame(_) | ServerMessage::Refused(_) => None,
@@ -143,10 +149,13 @@ impl Room {
     ) {
         let mut encoded: BTreeMap<_, Option<Bytes>> = BTreeMap::new();
         for id in ids {
-            let Some(stream) = self.outbox.stream_of(*id) else { continue };
+            let Some(stream) = self.outbox.stream_of(*id) else {
+                continue;
+            };
             let protocol = stream.protocol;
-            let frame =
-                encoded.entry(protocol).or_insert_with(|| protocol::encode(protocol, message));
+            let frame = encoded
+                .entry(protocol)
+                .or_insert_with(|| protocol::encode(protocol, message));
             if let Some(frame) = frame {
                 self.outbox.send(*id, frame.clone(), gate, slot);
             }
@@ -170,10 +179,19 @@ impl Room {
         if matches!(self.phase, Phase::Stopped) {
             return;
         }
-        let lease = self.journal.lease.expect("a room that has records has a lease");
+        let lease = self
+            .journal
+            .lease
+            .expect("a room that has records has a lease");
         let task = self.fresh_task(Asked::Append);
         let (first_seq, records) = self.journal.submit(task);
-        let data = encode_row(lease.incarnation, lease.epoch, first_seq, self.now, &records);
+        let data = encode_row(
+            lease.incarnation,
+            lease.epoch,
+            first_seq,
+            self.now,
+            &records,
+        );
         // A rebuild submits what is left while there is no behaviour to ask; its wish stays.
         if let Some(behaviour) = &self.behaviour {
             self.next_wake = behaviour.next_wake();
@@ -181,7 +199,9 @@ impl Room {
         let kind = if self.known_to_store {
             None
         } else {
-            self.behaviour.as_ref().map(|behaviour| behaviour.kind().into())
+            self.behaviour
+                .as_ref()
+                .map(|behaviour| behaviour.kind().into())
         };
         self.known_to_store = true;
         let append = Append {
@@ -191,10 +211,16 @@ impl Room {
             count: records.len() as u64,
             data,
             next_wake: self.next_wake,
-            meta: MetaChange { kind, now: self.now, metadata: None, accesses: None },
+            meta: MetaChange {
+                kind,
+                now: self.now,
+                metadata: None,
+                accesses: None,
+            },
             queue: Vec::new(),
         };
-        self.outputs.push_back(Output::Store(task, StoreRequest::Append(append)));
+        self.outputs
+            .push_back(Output::Store(task, StoreRequest::Append(append)));
     }
 
     fn fresh_task(&mut self, asked: Asked) -> StoreTask {
@@ -245,7 +271,8 @@ impl Room {
     /// Rolls the room back to what is durable. Whoever still holds what is lost is asked for it
     /// when the store takes writes again; everybody else is told to come back.
     fn append_failed(&mut self, error: &StoreError) {
-        self.outputs.push_back(Output::Note(format!("append failed: {error}")));
+        self.outputs
+            .push_back(Output::Note(format!("append failed: {error}")));
         self.journal.forget();
         self.journal.hold_writes(self.now);
         self.outbox.roll_back();
@@ -281,12 +308,22 @@ impl Room {
             .into_iter()
             .partition(|(_, seq, _)| *seq <= durable);
         self.snapshots = held;
-        let Some(lease) = self.journal.lease else { return };
+        let Some(lease) = self.journal.lease else {
+            return;
+        };
         for (part, seq, data) in ready {
             let data = seal_snapshot(lease.incarnation, seq, &data);
-            let snapshot = Snapshot { part: part.clone(), seq, data };
+            let snapshot = Snapshot {
+                part: part.clone(),
+                seq,
+                data,
+            };
             let room = self.config.id.clone();
-            let request = StoreRequest::PutSnapshot { room, lease, snapshot };
+            let request = StoreRequest::PutSnapshot {
+                room,
+                lease,
+                snapshot,
+            };
             self.ask(Asked::Snapshot(part, seq), request);
         }
     }
@@ -295,18 +332,24 @@ impl Room {
         if *reply == StoreReply::Done {
             let generations = self.generations.entry(part).or_default();
             if seq > generations.newest {
-                *generations = Generations { newest: seq, older: generations.newest };
+                *generations = Generations {
+                    newest: seq,
+                    older: generations.newest,
+                };
             }
             self.trim();
         } else {
-            self.outputs.push_back(Output::Note(format!("snapshot not kept: {reply:?}")));
+            self.outputs
+                .push_back(Output::Note(format!("snapshot not kept: {reply:?}")));
         }
         self.go_on_draining();
     }
 
     /// Drops the rows that no kept snapshot needs: those below the oldest of the older ones.
     fn trim(&mut self) {
-        let Some(behaviour) = &self.behaviour else { return };
+        let Some(behaviour) = &self.behaviour else {
+            return;
+        };
         let older = |part: &Part| self.generations.get(part).map_or(0, |g| g.older);
         let below_seq = behaviour.parts().iter().map(older).min().unwrap_or(0) + 1;
         if below_seq <= self.trimmed_below {
@@ -315,6 +358,13 @@ impl Room {
         self.trimmed_below = below_seq;
         let lease = self.journal.lease.expect("a snapshot was put under it");
         let room = self.config.id.clone();
-        self.ask(Asked::Trim, StoreRequest::Trim { room, lease, below_seq });
+        self.ask(
+            Asked::Trim,
+            StoreRequest::Trim {
+                room,
+                lease,
+                below_seq,
+            },
+        );
     }
 }

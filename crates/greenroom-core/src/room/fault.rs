@@ -26,10 +26,13 @@ impl Faults {
     }
 
     fn hold_off(&mut self, sender: String, until: Millis) {
-        self.held_off.retain(|_, other| until.since(*other) < 600_000);
+        self.held_off
+            .retain(|_, other| until.since(*other) < 600_000);
         while self.held_off.len() >= HELD_OFF_MAX {
             let earliest = self.held_off.iter().min_by_key(|(_, until)| **until);
-            let Some(earliest) = earliest.map(|(sender, _)| sender.clone()) else { break };
+            let Some(earliest) = earliest.map(|(sender, _)| sender.clone()) else {
+                break;
+            };
             self.held_off.remove(&earliest);
         }
         self.held_off.insert(sender, until);
@@ -38,11 +41,13 @@ impl Faults {
     /// Counts a fault; whether the room is to be quarantined: too many within the window, and not
     /// all of them from one sender, which is held off anyway.
     fn count(&mut self, now: Millis, sender: Option<String>, limits: &Limits) -> bool {
-        self.recent.retain(|(at, _)| now.since(*at) < limits.fault_window_ms);
+        self.recent
+            .retain(|(at, _)| now.since(*at) < limits.fault_window_ms);
         self.recent.push((now, sender));
-        let several = self.recent.iter().any(|(_, sender)| {
-            sender.is_none() || *sender != self.recent[0].1
-        });
+        let several = self
+            .recent
+            .iter()
+            .any(|(_, sender)| sender.is_none() || *sender != self.recent[0].1);
         several && self.recent.len() >= limits.faults_max
     }
 }
@@ -63,7 +68,8 @@ impl Room {
             }
             Source::Room => None,
         };
-        self.outputs.push_back(Output::Note(format!("room fault: {}", fault.0)));
+        self.outputs
+            .push_back(Output::Note(format!("room fault: {}", fault.0)));
         let starting = matches!(self.phase, Phase::Loading(_));
         if self.faults.count(self.now, sender, &self.config.limits) || starting {
             self.quarantine(fault.0.clone());
@@ -71,7 +77,8 @@ impl Room {
             self.rebuild();
         } else {
             // Draining: what is committed is on its way already; there is nothing to rebuild for.
-            self.outputs.push_back(Output::Note("fault while draining".into()));
+            self.outputs
+                .push_back(Output::Note("fault while draining".into()));
         }
     }
 

@@ -33,7 +33,10 @@ pub(super) struct Journal {
 
 impl Journal {
     pub(super) fn start(&mut self, lease: Lease, head: u64) {
-        assert!(self.waiting.is_empty() && self.in_flight.is_none(), "a journal starts empty");
+        assert!(
+            self.waiting.is_empty() && self.in_flight.is_none(),
+            "a journal starts empty"
+        );
         self.lease = Some(lease);
         self.head = head;
         self.durable = head;
@@ -50,7 +53,6 @@ impl Journal {
     pub(super) fn durable(&self) -> u64 {
         self.durable
     }
-
 
     pub(super) fn is_settled(&self) -> bool {
         self.in_flight.is_none() && self.waiting.is_empty()
@@ -82,13 +84,18 @@ impl Journal {
 
     /// Whether what waits is to be appended now.
     pub(super) fn is_due(&self, now: Millis, limits: &Limits) -> bool {
-        let Some(at) = self.due_at(limits) else { return false };
+        let Some(at) = self.due_at(limits) else {
+            return false;
+        };
         self.urgent || at <= now || self.waiting_bytes >= limits.commit_bytes_max
     }
 
     /// Hands over what waits, with the seq of its first record.
     pub(super) fn submit(&mut self, task: StoreTask) -> (u64, Vec<Record>) {
-        assert!(self.in_flight.is_none(), "one append at a time keeps the order");
+        assert!(
+            self.in_flight.is_none(),
+            "one append at a time keeps the order"
+        );
         let records = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
         self.waiting_since = None;
@@ -117,7 +124,10 @@ impl Journal {
 
     /// What the store holds after all, read anew.
     pub(super) fn reset_head(&mut self, head: u64) {
-        assert!(self.is_settled(), "nothing is under way when the past is read");
+        assert!(
+            self.is_settled(),
+            "nothing is under way when the past is read"
+        );
         self.head = head;
         self.durable = head;
     }

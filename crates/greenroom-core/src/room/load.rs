@@ -33,11 +33,19 @@ pub(super) struct Load {
 
 impl Load {
     pub(super) fn first() -> Self {
-        Self { step: Step::Lease, why: Start::Created, past: Past::default() }
+        Self {
+            step: Step::Lease,
+            why: Start::Created,
+            past: Past::default(),
+        }
     }
 
     pub(super) fn rebuild() -> Self {
-        Self { step: Step::Settle, why: Start::Rebuilt, past: Past::default() }
+        Self {
+            step: Step::Settle,
+            why: Start::Rebuilt,
+            past: Past::default(),
+        }
     }
 
     pub(super) fn is_rebuild(&self) -> bool {
@@ -47,14 +55,18 @@ impl Load {
 
 impl Room {
     pub(super) fn acquire(&mut self) {
-        let request =
-            StoreRequest::Acquire { room: self.config.id.clone(), node: self.config.node };
+        let request = StoreRequest::Acquire {
+            room: self.config.id.clone(),
+            node: self.config.node,
+        };
         self.ask(super::commit::Asked::Load, request);
     }
 
     /// A reply for the load has come.
     pub(super) fn loaded(&mut self, reply: StoreReply) {
-        let Phase::Loading(load) = &mut self.phase else { return };
+        let Phase::Loading(load) = &mut self.phase else {
+            return;
+        };
         match (load.step, reply) {
             (Step::Lease, StoreReply::Acquired(acquired)) => self.acquired(&acquired),
             (Step::Snapshots, StoreReply::Snapshots(snapshots)) => {
@@ -82,7 +94,9 @@ impl Room {
     fn acquired(&mut self, acquired: &Acquired) {
         self.journal.start(acquired.lease, acquired.head);
         self.outbox.set_durable(acquired.head);
-        let Phase::Loading(load) = &mut self.phase else { return };
+        let Phase::Loading(load) = &mut self.phase else {
+            return;
+        };
         self.known_to_store = acquired.meta.is_some();
         if self.known_to_store {
             load.why = Start::Woken;
@@ -97,7 +111,9 @@ impl Room {
 
     /// After a fault: goes on once nothing is under way any more.
     pub(super) fn go_on_loading(&mut self) {
-        let Phase::Loading(load) = &mut self.phase else { return };
+        let Phase::Loading(load) = &mut self.phase else {
+            return;
+        };
         if load.step != Step::Settle || !self.journal.is_settled() {
             return;
         }
@@ -108,23 +124,33 @@ impl Room {
 
     fn read_rows(&mut self, from_seq: u64) {
         let room = self.config.id.clone();
-        let request = StoreRequest::Read { room, from_seq, bytes_max: READ_BYTES };
+        let request = StoreRequest::Read {
+            room,
+            from_seq,
+            bytes_max: READ_BYTES,
+        };
         self.ask(super::commit::Asked::Load, request);
     }
 
     fn rows_read(&mut self, rows: &[Row], more: bool) {
         let incarnation = self.journal.lease.expect("acquired").incarnation;
-        let Phase::Loading(load) = &mut self.phase else { return };
+        let Phase::Loading(load) = &mut self.phase else {
+            return;
+        };
         for row in rows {
             let last = load.past.records.last().map(|(seq, _)| *seq);
             let decoded = match decode_row(&row.data, incarnation, row.first_seq) {
                 Ok(decoded) if last.is_none_or(|last| last + 1 == row.first_seq) => decoded,
                 Ok(_) => return self.damaged(format!("seq {} does not follow", row.first_seq)),
-                Err(error) => return self.damaged(format!("row at seq {}: {error}", row.first_seq)),
+                Err(error) => {
+                    return self.damaged(format!("row at seq {}: {error}", row.first_seq));
+                }
             };
             self.now = self.now.max(decoded.time);
             let numbered = decoded.records.into_iter().zip(row.first_seq..);
-            load.past.records.extend(numbered.map(|(record, seq)| (seq, record)));
+            load.past
+                .records
+                .extend(numbered.map(|(record, seq)| (seq, record)));
         }
         let next = load.past.records.last().map_or(1, |(seq, _)| seq + 1);
         if more {
@@ -134,7 +160,9 @@ impl Room {
         let newest = snapshots.map(|(_, seq, _)| *seq).max().unwrap_or(0);
         let first = load.past.records.first().map_or(next, |(seq, _)| *seq);
         if first > 1 && load.past.snapshots.is_empty() {
-            return self.damaged(format!("the journal starts at seq {first} without a snapshot"));
+            return self.damaged(format!(
+                "the journal starts at seq {first} without a snapshot"
+            ));
         }
         load.past.head = newest.max(next - 1);
         load.step = Step::Behaviour;
@@ -142,7 +170,9 @@ impl Room {
     }
 
     fn load_behaviour(&mut self) {
-        let Phase::Loading(load) = &mut self.phase else { return };
+        let Phase::Loading(load) = &mut self.phase else {
+            return;
+        };
         let past = std::mem::take(&mut load.past);
         let head = past.head.max(self.journal.head());
         self.journal.reset_head(head);
@@ -155,9 +185,15 @@ impl Room {
     }
 
     fn behaviour_ready(&mut self) {
-        let Phase::Loading(load) = &self.phase else { return };
+        let Phase::Loading(load) = &self.phase else {
+            return;
+        };
         let why = load.why;
         self.phase = Phase::Live;
+        self.next_wake = self
+            .behaviour
+            .as_ref()
+            .and_then(|behaviour| behaviour.next_wake());
         if self.sessions.is_empty() {
             self.idle_at = Some(self.now.plus(self.config.limits.room_idle_ms));
         }
@@ -172,8 +208,9 @@ impl Room {
     }
 
     pub(super) fn compute_done(&mut self, id: ComputeId, done: JobDone) {
-        let progress =
-            self.event(Source::Room, |b, cx| b.compute_done(id, done, cx).map_err(Halt::Fault));
+        let progress = self.event(Source::Room, |b, cx| {
+            b.compute_done(id, done, cx).map_err(Halt::Fault)
+        });
         if progress != Some(Progress::Ready) {
             return;
         }
@@ -219,7 +256,9 @@ fn sound_snapshots(snapshots: &[Snapshot], incarnation: u128) -> SoundSnapshots 
                 let generations = found.generations.entry(snapshot.part.clone()).or_default();
                 if generations.newest == 0 {
                     generations.newest = snapshot.seq;
-                    found.newest.push((snapshot.part.clone(), snapshot.seq, data));
+                    found
+                        .newest
+                        .push((snapshot.part.clone(), snapshot.seq, data));
                 } else {
                     generations.older = snapshot.seq;
                 }

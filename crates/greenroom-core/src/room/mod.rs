@@ -22,10 +22,10 @@ mod load;
 mod outbox;
 pub mod presence;
 pub mod session;
-pub(crate) mod timers;
 mod stop;
 #[cfg(test)]
 mod tests;
+pub(crate) mod timers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,8 +33,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use greenroom_service::{
-    Fault, Halt, Left, Millis, Refuse, Rights, RoomId, Session, SessionId, TaskId,
-    TaskResult, TaskSpec, To,
+    Fault, Halt, Left, Millis, Refuse, Rights, RoomId, Session, SessionId, TaskId, TaskResult,
+    TaskSpec, To,
 };
 
 use crate::close_reason::{CloseReason, Protocol};
@@ -284,10 +284,18 @@ impl Room {
         self.journal.durable()
     }
 
+    /// When the room wants to be loaded again, as of its last append: its earliest durable timer.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Millis> {
+        self.next_wake
+    }
+
     /// A hash of the behaviour's state, for checkers; 0 while there is none.
     #[must_use]
     pub fn state_hash(&self) -> u64 {
-        self.behaviour.as_ref().map_or(0, |behaviour| behaviour.state_hash())
+        self.behaviour
+            .as_ref()
+            .map_or(0, |behaviour| behaviour.state_hash())
     }
 
     /// Takes in what happened at room time `now`. Time never runs backwards: an earlier `now` counts
@@ -333,8 +341,15 @@ impl Room {
         };
         let commit = self.journal.due_at(&self.config.limits);
         let resume = self.journal.resume_at();
-        let idle = if matches!(self.phase, Phase::Live) { self.idle_at } else { None };
-        [behaviour, commit, resume, idle].into_iter().flatten().min()
+        let idle = if matches!(self.phase, Phase::Live) {
+            self.idle_at
+        } else {
+            None
+        };
+        [behaviour, commit, resume, idle]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Moves frames for `session`, up to `budget` bytes but at least one when one may leave, into
@@ -347,25 +362,36 @@ impl Room {
         out: &mut Vec<Bytes>,
     ) -> Taken {
         if let Some(missed_from) = self.outbox.lagged(session) {
-            let resyncs = self.links.get(&session).is_some_and(|l| l.protocol == Protocol::Yjs);
+            let resyncs = self
+                .links
+                .get(&session)
+                .is_some_and(|l| l.protocol == Protocol::Yjs);
             if !resyncs {
                 self.outbox.close(session, CloseReason::Slow);
             } else if matches!(self.phase, Phase::Live) {
                 self.outbox.restart(session, self.journal.next_seq());
-                self.event(Source::Session(session), |b, cx| b.catch_up(session, missed_from, cx));
+                self.event(Source::Session(session), |b, cx| {
+                    b.catch_up(session, missed_from, cx)
+                });
             }
         }
         self.outbox.take(session, budget, out)
     }
 
     fn join(&mut self, id: SessionId, hello: Hello) {
-        assert!(self.accepts(), "sessions wait in the mailbox until the room accepts them");
+        assert!(
+            self.accepts(),
+            "sessions wait in the mailbox until the room accepts them"
+        );
         if let Some(reason) = self.no_entry(&hello) {
             self.outputs.push_back(Output::TurnedAway(id, reason));
             return;
         }
         let mut session = hello.session(id);
-        let stream = Stream { protocol: hello.protocol, document: hello.document.clone() };
+        let stream = Stream {
+            protocol: hello.protocol,
+            document: hello.document.clone(),
+        };
         let link = hello.into_link();
         let admitted = self.event(Source::Session(id), |b, cx| {
             Ok::<Result<Rights, Refuse>, Halt>(b.admit(&session, &link, cx))
@@ -373,11 +399,13 @@ impl Room {
         match admitted {
             Some(Ok(rights)) => session.rights = session.rights & rights,
             Some(Err(_)) => {
-                self.outputs.push_back(Output::TurnedAway(id, CloseReason::Forbidden));
+                self.outputs
+                    .push_back(Output::TurnedAway(id, CloseReason::Forbidden));
                 return;
             }
             None => {
-                self.outputs.push_back(Output::TurnedAway(id, CloseReason::RoomFault));
+                self.outputs
+                    .push_back(Output::TurnedAway(id, CloseReason::RoomFault));
                 return;
             }
         }
@@ -396,7 +424,9 @@ impl Room {
             return Some(CloseReason::RoomFull);
         }
         let link = hello.clone().into_link();
-        self.faults.holds_off(&link.sender, self.now).then_some(CloseReason::RoomFault)
+        self.faults
+            .holds_off(&link.sender, self.now)
+            .then_some(CloseReason::RoomFault)
     }
 
     fn message(&mut self, id: SessionId, message: ClientMessage) {
@@ -409,9 +439,15 @@ impl Room {
     }
 
     fn leave(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.remove(&id) else { return };
+        let Some(session) = self.sessions.remove(&id) else {
+            return;
+        };
         let link = self.links.remove(&id).expect("every session has a link");
-        let left = if self.outbox.is_closing(id) { Left::Closed } else { Left::Gone };
+        let left = if self.outbox.is_closing(id) {
+            Left::Closed
+        } else {
+            Left::Gone
+        };
         self.outbox.leave(id);
         if self.sessions.is_empty() {
             self.idle_at = Some(self.now.plus(self.config.limits.room_idle_ms));
@@ -433,7 +469,10 @@ impl Room {
         }
         self.resume_writes();
         let due = |at: Option<Millis>, now| at.is_some_and(|at| at <= now);
-        let behaviour = self.behaviour.as_ref().and_then(|b| b.poll_timeout(&self.presence));
+        let behaviour = self
+            .behaviour
+            .as_ref()
+            .and_then(|b| b.poll_timeout(&self.presence));
         if due(behaviour, self.now) {
             self.event(Source::Room, |b, cx| b.timeout(cx));
         }

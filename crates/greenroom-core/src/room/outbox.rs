@@ -96,7 +96,11 @@ struct PrivateFrame {
 impl PrivateFrame {
     /// Its bytes as far as they count against the limit.
     fn counted(&self) -> usize {
-        if self.slot == Some(Slot::SyncAnswer) { 0 } else { self.bytes.len() }
+        if self.slot == Some(Slot::SyncAnswer) {
+            0
+        } else {
+            self.bytes.len()
+        }
     }
 }
 
@@ -146,7 +150,10 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, ..Self::default() }
+        Self {
+            bytes_max,
+            ..Self::default()
+        }
     }
 
     /// Gives a session its place: it hears what is sent from now on, and knows of all records
@@ -171,7 +178,9 @@ impl Outbox {
 
     /// Takes a session's place away, with all that waited for it.
     pub(crate) fn leave(&mut self, session: SessionId) {
-        let Some(seat) = self.seats.remove(&session) else { return };
+        let Some(seat) = self.seats.remove(&session) else {
+            return;
+        };
         let ring = self.rings.get_mut(&seat.stream).expect("a seat has a ring");
         ring.members.retain(|member| *member != session);
         ring.caught_up -= usize::from(seat.cursor == ring.end());
@@ -200,24 +209,31 @@ impl Outbox {
         except: Option<SessionId>,
     ) {
         if let Some(ring) = self.rings.get_mut(stream) {
-            ring.push(RingFrame { bytes, stamp, except }, self.bytes_max);
+            ring.push(
+                RingFrame {
+                    bytes,
+                    stamp,
+                    except,
+                },
+                self.bytes_max,
+            );
         }
     }
 
     /// Sends an encoded frame to one session. With a `slot`, it replaces one that waits there.
-    pub(crate) fn send(
-        &mut self,
-        session: SessionId,
-        bytes: Bytes,
-        gate: u64,
-        slot: Option<Slot>,
-    ) {
-        let Some(seat) = self.seats.get_mut(&session) else { return };
+    pub(crate) fn send(&mut self, session: SessionId, bytes: Bytes, gate: u64, slot: Option<Slot>) {
+        let Some(seat) = self.seats.get_mut(&session) else {
+            return;
+        };
         if seat.closing.is_some() || seat.lagged {
             return;
         }
         mark_dirty(&mut self.dirty, session, seat);
-        if let Some(waiting) = seat.private.iter_mut().find(|f| slot.is_some() && f.slot == slot) {
+        if let Some(waiting) = seat
+            .private
+            .iter_mut()
+            .find(|f| slot.is_some() && f.slot == slot)
+        {
             seat.private_bytes -= waiting.counted();
             waiting.bytes = bytes;
             seat.private_bytes += waiting.counted();
@@ -225,7 +241,12 @@ impl Outbox {
             return;
         }
         let at = self.rings[&seat.stream].end();
-        let frame = PrivateFrame { bytes, gate, at, slot };
+        let frame = PrivateFrame {
+            bytes,
+            gate,
+            at,
+            slot,
+        };
         if seat.private_bytes + frame.counted() > self.bytes_max && !seat.private.is_empty() {
             seat.lag();
             return;
@@ -236,14 +257,18 @@ impl Outbox {
 
     /// Closes a session after what it is still owed; the first reason stays.
     pub(crate) fn close(&mut self, session: SessionId, reason: CloseReason) {
-        let Some(seat) = self.seats.get_mut(&session) else { return };
+        let Some(seat) = self.seats.get_mut(&session) else {
+            return;
+        };
         seat.closing.get_or_insert(reason);
         mark_dirty(&mut self.dirty, session, seat);
     }
 
     /// Whether the session is to be closed.
     pub(crate) fn is_closing(&self, session: SessionId) -> bool {
-        self.seats.get(&session).is_some_and(|seat| seat.closing.is_some())
+        self.seats
+            .get(&session)
+            .is_some_and(|seat| seat.closing.is_some())
     }
 
     /// Record `seq` and all before it are durable: opens the gate so far.
@@ -317,7 +342,9 @@ impl Outbox {
 
     /// A lagged session starts anew at the ring's end; what brings it up to date is sent next.
     pub(crate) fn restart(&mut self, session: SessionId, next_seq: u64) {
-        let Some(seat) = self.seats.get_mut(&session) else { return };
+        let Some(seat) = self.seats.get_mut(&session) else {
+            return;
+        };
         let ring = self.rings.get_mut(&seat.stream).expect("a seat has a ring");
         ring.caught_up += usize::from(seat.cursor != ring.end());
         seat.cursor = ring.end();
@@ -334,7 +361,9 @@ impl Outbox {
         budget: usize,
         out: &mut Vec<Bytes>,
     ) -> Taken {
-        let Some(seat) = self.seats.get_mut(&session) else { return Taken::All };
+        let Some(seat) = self.seats.get_mut(&session) else {
+            return Taken::All;
+        };
         let ring = self.rings.get_mut(&seat.stream).expect("a seat has a ring");
         let done = seat.closing.map_or(Taken::All, Taken::Close);
         if seat.lagged || seat.cursor < ring.base {
@@ -342,7 +371,10 @@ impl Outbox {
         }
         let mut spent = 0;
         loop {
-            let private = seat.private.front().is_some_and(|frame| frame.at <= seat.cursor);
+            let private = seat
+                .private
+                .front()
+                .is_some_and(|frame| frame.at <= seat.cursor);
             let (bytes, gate, skip) = if private {
                 let frame = &seat.private[0];
                 (&frame.bytes, frame.gate, false)
@@ -367,7 +399,9 @@ impl Outbox {
                 let frame = seat.private.pop_front().expect("it was looked at");
                 seat.private_bytes -= frame.counted();
             } else {
-                seat.heard = ring.frames[(seat.cursor - ring.base) as usize].stamp.next_seq;
+                seat.heard = ring.frames[(seat.cursor - ring.base) as usize]
+                    .stamp
+                    .next_seq;
                 seat.cursor += 1;
                 if seat.cursor == ring.end() {
                     ring.caught_up += 1;
@@ -380,7 +414,11 @@ impl Outbox {
     /// Bytes that wait in all rings and queues; a shared frame counts once.
     pub(crate) fn bytes(&self) -> usize {
         self.rings.values().map(|ring| ring.bytes).sum::<usize>()
-            + self.seats.values().map(|seat| seat.private_bytes).sum::<usize>()
+            + self
+                .seats
+                .values()
+                .map(|seat| seat.private_bytes)
+                .sum::<usize>()
     }
 }
 

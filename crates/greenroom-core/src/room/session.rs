@@ -25,7 +25,12 @@ impl Hello {
     /// The membership that this becomes.
     #[must_use]
     pub fn session(&self, id: SessionId) -> Session {
-        Session { id, user: self.user.clone(), rights: self.rights, tag: None }
+        Session {
+            id,
+            user: self.user.clone(),
+            rights: self.rights,
+            tag: None,
+        }
     }
 
     /// The way out that this becomes.
@@ -35,7 +40,12 @@ impl Hello {
             Some(user) => format!("user {user}"),
             None => format!("origin {}", self.origin),
         };
-        Link { conn: self.conn, protocol: self.protocol, document: self.document, sender }
+        Link {
+            conn: self.conn,
+            protocol: self.protocol,
+            document: self.document,
+            sender,
+        }
     }
 }
 

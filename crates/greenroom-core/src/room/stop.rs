@@ -29,14 +29,20 @@ impl Room {
             Phase::Draining(_) | Phase::Stopped => return,
         }
         self.close_all(CloseReason::Shutdown);
-        self.phase = Phase::Draining(Draining { why, prepared: false, releasing: false });
+        self.phase = Phase::Draining(Draining {
+            why,
+            prepared: false,
+            releasing: false,
+        });
         self.submit_all();
         self.go_on_draining();
     }
 
     /// Goes on once what it waited for has come.
     pub(super) fn go_on_draining(&mut self) {
-        let Phase::Draining(draining) = &mut self.phase else { return };
+        let Phase::Draining(draining) = &mut self.phase else {
+            return;
+        };
         if draining.releasing {
             return;
         }
@@ -57,7 +63,9 @@ impl Room {
         if !self.journal.is_settled() || !self.snapshots.is_empty() || !self.asked.is_empty() {
             return;
         }
-        let Phase::Draining(draining) = &mut self.phase else { return };
+        let Phase::Draining(draining) = &mut self.phase else {
+            return;
+        };
         draining.releasing = true;
         match self.journal.lease {
             Some(lease) => {

@@ -74,7 +74,8 @@ impl Adapter {
                 ServiceEffect::SendLatest(to, slot, message) => {
                     let message = ServerMessage::Frame(message);
                     let slot = Slot::Service(slot);
-                    cx.effects.push(Effect::SendLatest(to, slot, message, Visibility::Durable));
+                    cx.effects
+                        .push(Effect::SendLatest(to, slot, message, Visibility::Durable));
                 }
                 ServiceEffect::Close(id, CloseBy::Kicked) => cx.close(id, CloseReason::Kicked),
                 ServiceEffect::Tag(id, tag) => cx.effects.push(Effect::Tag(id, tag)),
@@ -88,7 +89,11 @@ impl Adapter {
                     self.tasks.insert(id);
                     cx.effects.push(Effect::Task(id, spec));
                 }
-                _ => return Err(Fault("the service asked for what this room cannot do".into())),
+                _ => {
+                    return Err(Fault(
+                        "the service asked for what this room cannot do".into(),
+                    ));
+                }
             }
         }
         if !written.is_empty() {
@@ -97,7 +102,10 @@ impl Adapter {
         }
         let limits = cx.limits;
         let over = [
-            (self.state.entries_bytes > limits.entries_bytes_max, "entries"),
+            (
+                self.state.entries_bytes > limits.entries_bytes_max,
+                "entries",
+            ),
             (self.state.timers.len() > limits.timers_max, "timers"),
             (self.tasks.len() > limits.tasks_max, "tasks"),
         ];
@@ -117,7 +125,11 @@ impl Adapter {
         if self.records > 0 {
             self.records = 0;
             let seq = cx.next_seq - 1;
-            cx.effects.push(Effect::Snapshot(Part::Service, seq, self.state.to_snapshot()));
+            cx.effects.push(Effect::Snapshot(
+                Part::Service,
+                seq,
+                self.state.to_snapshot(),
+            ));
         }
     }
 }
@@ -219,7 +231,9 @@ impl Behaviour for Adapter {
         if !self.tasks.remove(&id) {
             return Ok(());
         }
-        ignore_refusal(self.run(cx, |service, context| service.task_done(id, result, context)))
+        ignore_refusal(self.run(cx, |service, context| {
+            service.task_done(id, result, context)
+        }))
     }
 
     fn prepare_stop(&mut self, cx: &mut Cx<'_>) -> Progress {
@@ -228,17 +242,24 @@ impl Behaviour for Adapter {
     }
 
     fn after_event(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
-        let Some(service) = &self.service else { return Ok(()) };
+        let Some(service) = &self.service else {
+            return Ok(());
+        };
         if let Some(saved) = service.save() {
             if saved.len() > SAVE_BYTES_MAX {
                 let size = saved.len();
-                return Err(Fault(format!("save gave {size} bytes, {SAVE_BYTES_MAX} are allowed")));
+                return Err(Fault(format!(
+                    "save gave {size} bytes, {SAVE_BYTES_MAX} are allowed"
+                )));
             }
             self.keeps = true;
             if saved != self.state.saved {
                 self.state.saved = Bytes::from(saved);
                 self.records += 1;
-                cx.record(Record { kind: RecordKind::Saved, data: self.state.saved.clone() });
+                cx.record(Record {
+                    kind: RecordKind::Saved,
+                    data: self.state.saved.clone(),
+                });
             }
         }
         self.keeps |= !self.state.entries.is_empty();
@@ -261,7 +282,11 @@ impl Behaviour for Adapter {
     }
 
     fn state_hash(&self) -> u64 {
-        let saved = self.service.as_ref().and_then(|service| service.save()).unwrap_or_default();
+        let saved = self
+            .service
+            .as_ref()
+            .and_then(|service| service.save())
+            .unwrap_or_default();
         let snapshot = u64::from(crc32fast::hash(&self.state.to_snapshot()));
         snapshot << 32 | u64::from(crc32fast::hash(&saved))
     }

@@ -14,9 +14,15 @@ impl Counter {
     /// # Errors
     /// [`Fault`] when `saved` is not what [`Service::save`] gives.
     pub fn open(saved: Option<&[u8]>) -> Result<Self, Fault> {
-        let Some(saved) = saved else { return Ok(Self::default()) };
-        let bytes = saved.try_into().map_err(|_| Fault("a counter is saved in 8 bytes".into()))?;
-        Ok(Self { value: i64::from_be_bytes(bytes) })
+        let Some(saved) = saved else {
+            return Ok(Self::default());
+        };
+        let bytes = saved
+            .try_into()
+            .map_err(|_| Fault("a counter is saved in 8 bytes".into()))?;
+        Ok(Self {
+            value: i64::from_be_bytes(bytes),
+        })
     }
 }
 

@@ -95,7 +95,11 @@ impl State {
             let name = reader.var_string()?;
             state.timers.set(name, Some(Millis(reader.var_uint()?)));
         }
-        if reader.is_empty() { Ok(state) } else { Err(ReadError::End) }
+        if reader.is_empty() {
+            Ok(state)
+        } else {
+            Err(ReadError::End)
+        }
     }
 }
 
@@ -109,7 +113,10 @@ pub(super) fn entries_record(written: &[(Bytes, Option<Bytes>)]) -> Record {
             put_var_bytes(&mut data, value);
         }
     }
-    Record { kind: RecordKind::Entries, data: data.freeze() }
+    Record {
+        kind: RecordKind::Entries,
+        data: data.freeze(),
+    }
 }
 
 /// The record of a timer that was set or cancelled.
@@ -120,5 +127,8 @@ pub(super) fn timer_record(name: &str, at: Option<Millis>) -> Record {
     if let Some(at) = at {
         put_var_uint(&mut data, at.0);
     }
-    Record { kind: RecordKind::Timer, data: data.freeze() }
+    Record {
+        kind: RecordKind::Timer,
+        data: data.freeze(),
+    }
 }

@@ -7,6 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use greenroom_core::store::{StoreError, StoreReply, StoreRequest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -297,7 +298,17 @@ fn serve(engine: &mut impl Engine, jobs: Vec<Job>) -> Health {
         requests.push(job.request);
         owed.push((job.pending, job.bytes));
     }
+    let appends = requests
+        .iter()
+        .filter(|r| matches!(r, StoreRequest::Append(_)))
+        .count();
+    let started = Instant::now();
     let replies = engine.handle_batch(requests);
+    if appends > 0 {
+        metrics::counter!("greenroom_store_commits_total").increment(1);
+        metrics::counter!("greenroom_store_appends_total").increment(appends as u64);
+        metrics::histogram!("greenroom_store_append_seconds").record(started.elapsed());
+    }
     assert_eq!(replies.len(), owed.len(), "one reply for each request");
     for ((pending, _permit), reply) in owed.into_iter().zip(replies) {
         pending.answer(reply);

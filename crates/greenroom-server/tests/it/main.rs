@@ -1,3 +1,7 @@
-//! What the server does with the world outside: files, processes, sockets.
+//! The server's integration tests, one binary: over real sockets and real files, against foreign
+//! peers.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod codec;
 mod store;

@@ -54,13 +54,22 @@ pub fn read_awareness(body: &Bytes, limits: &Limits) -> Result<Vec<AwarenessEntr
             object if is_json_object(object) => Some(body.slice_ref(object.as_bytes())),
             _ => return Err(CloseReason::Malformed),
         };
-        entries.push(AwarenessEntry { client, clock, state });
+        entries.push(AwarenessEntry {
+            client,
+            clock,
+            state,
+        });
     }
-    if reader.is_empty() { Ok(entries) } else { Err(CloseReason::Malformed) }
+    if reader.is_empty() {
+        Ok(entries)
+    } else {
+        Err(CloseReason::Malformed)
+    }
 }
 
 fn is_json_object(json: &str) -> bool {
-    json.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok()
+    json.trim_start().starts_with('{')
+        && serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok()
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +145,10 @@ impl Awareness {
     }
 
     fn renew(&mut self, now: Millis, entry: &AwarenessEntry) -> bool {
-        let known = self.entries.get_mut(&entry.client).expect("looked up by the caller");
+        let known = self
+            .entries
+            .get_mut(&entry.client)
+            .expect("looked up by the caller");
         let removed_now = entry.state.is_none() && known.state.is_some();
         if entry.clock < known.clock || (entry.clock == known.clock && !removed_now) {
             return false;
@@ -191,7 +203,15 @@ impl Awareness {
         }
         owned.insert(entry.client);
         let state = entry.state.clone();
-        self.entries.insert(entry.client, Entry { clock, state, owner: Some(session), changed: now });
+        self.entries.insert(
+            entry.client,
+            Entry {
+                clock,
+                state,
+                owner: Some(session),
+                changed: now,
+            },
+        );
         let expires = now.plus(AWARENESS_EXPIRY_MS);
         self.check_at = Some(self.check_at.map_or(expires, |at| at.min(expires)));
         true
@@ -209,7 +229,9 @@ impl Awareness {
         let owned = self.owned.remove(&session).unwrap_or_default();
         let mut gone = Vec::new();
         for client in owned {
-            let Some(entry) = self.entries.get_mut(&client) else { continue };
+            let Some(entry) = self.entries.get_mut(&client) else {
+                continue;
+            };
             entry.owner = None;
             entry.changed = now;
             if entry.state.take().is_some() {
@@ -265,16 +287,23 @@ impl Awareness {
 
     /// The clients that are here.
     pub fn present(&self) -> impl Iterator<Item = u64> {
-        self.entries.iter().filter(|(_, entry)| entry.state.is_some()).map(|(client, _)| *client)
+        self.entries
+            .iter()
+            .filter(|(_, entry)| entry.state.is_some())
+            .map(|(client, _)| *client)
     }
 
     /// Encodes the entries of `clients`; those that are not known are left out.
     #[must_use]
     pub fn encode(&self, clients: &[u64]) -> Bytes {
-        let known: Vec<_> =
-            clients.iter().filter_map(|c| self.entries.get(c).map(|entry| (*c, entry))).collect();
-        let size: usize =
-            known.iter().map(|(_, e)| e.state.as_ref().map_or(4, Bytes::len) + 20).sum();
+        let known: Vec<_> = clients
+            .iter()
+            .filter_map(|c| self.entries.get(c).map(|entry| (*c, entry)))
+            .collect();
+        let size: usize = known
+            .iter()
+            .map(|(_, e)| e.state.as_ref().map_or(4, Bytes::len) + 20)
+            .sum();
         let mut out = BytesMut::with_capacity(size + 8);
         put_var_uint(&mut out, known.len() as u64);
         for (client, entry) in known {

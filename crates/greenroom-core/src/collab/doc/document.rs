@@ -76,13 +76,22 @@ impl Document {
             tail: Vec::new(),
             unmergeable: Vec::new(),
         };
-        let read = LoadedDocument { past, shadow: Shadow::default(), unreadable: Vec::new() };
+        let read = LoadedDocument {
+            past,
+            shadow: Shadow::default(),
+            unreadable: Vec::new(),
+        };
         Self::from_loaded(read, 0)
     }
 
     /// The document as a load job read it; its snapshot includes all up to `base_seq`.
     pub(crate) fn from_loaded(loaded: LoadedDocument, base_seq: u64) -> Self {
-        let LoadDocument { name, base, tail, unmergeable } = loaded.past;
+        let LoadDocument {
+            name,
+            base,
+            tail,
+            unmergeable,
+        } = loaded.past;
         let tail_bytes = tail.iter().map(|(_, update)| update.len()).sum();
         Self {
             name,
@@ -144,7 +153,10 @@ impl Document {
     /// Brings a session up to date that missed the records from `missed_from` on.
     pub(crate) fn catch_up(&mut self, session: SessionId, missed_from: u64, cx: &mut Cx<'_>) {
         let missed = self.tail.partition_point(|(seq, _)| *seq < missed_from);
-        let bytes: usize = self.tail[missed..].iter().map(|(_, update)| update.len()).sum();
+        let bytes: usize = self.tail[missed..]
+            .iter()
+            .map(|(_, update)| update.len())
+            .sum();
         if missed_from <= self.base_seq || bytes > cx.limits.outbox_bytes_max / 2 {
             return self.answer(session, StateVector::default(), cx);
         }
@@ -169,12 +181,16 @@ impl Document {
             return Err(Refuse::new("read_only", "the token does not allow writing here").into());
         }
         if !cx.writable {
-            let reason = "the store takes no writes now; the change is asked for again when it does";
+            let reason =
+                "the store takes no writes now; the change is asked for again when it does";
             return Err(Refuse::new("store_unavailable", reason).into());
         }
         let size = self.base.len() + self.tail_bytes + self.suspect_bytes + update.bytes.len();
         if size > cx.limits.document_bytes_max {
-            let reason = format!("the document has its {} bytes", cx.limits.document_bytes_max);
+            let reason = format!(
+                "the document has its {} bytes",
+                cx.limits.document_bytes_max
+            );
             return Err(Refuse::new("document_full", reason).into());
         }
         if verdict == Verdict::Ready {
@@ -197,7 +213,9 @@ impl Document {
     /// Whether a peer with `vector` has nothing of this document, so that it lacks all of it.
     fn is_new_to(&self, vector: &StateVector) -> bool {
         let ours = self.shadow.state_vector();
-        vector.iter().all(|(client, clock)| clock == 0 || ours.get(client) == 0)
+        vector
+            .iter()
+            .all(|(client, clock)| clock == 0 || ours.get(client) == 0)
     }
 
     fn accept(&mut self, session: SessionId, update: &CheckedUpdate, cx: &mut Cx<'_>) {
@@ -215,11 +233,9 @@ impl Document {
     pub(crate) fn work(&mut self, cx: &mut Cx<'_>) {
         let limits = cx.limits;
         let bytes_due = limits.compact_bytes_min.max(self.base.len());
-        let due =
-            self.unstored >= limits.compact_updates_max || self.unstored_bytes >= bytes_due;
+        let due = self.unstored >= limits.compact_updates_max || self.unstored_bytes >= bytes_due;
         self.wants_snapshot |= due && !self.broken;
-        let wanted =
-            self.wants_snapshot || !self.waiting.is_empty() || !self.suspects.is_empty();
+        let wanted = self.wants_snapshot || !self.waiting.is_empty() || !self.suspects.is_empty();
         if self.running.is_some() || !wanted {
             return;
         }
@@ -230,7 +246,11 @@ impl Document {
             base: self.base.clone(),
             tail: self.tail.clone(),
             seq: cx.next_seq - 1,
-            encode: self.wants_snapshot || self.waiting.iter().any(|(_, vector)| self.is_new_to(vector)),
+            encode: self.wants_snapshot
+                || self
+                    .waiting
+                    .iter()
+                    .any(|(_, vector)| self.is_new_to(vector)),
             diffs: self
                 .waiting
                 .iter()
@@ -245,7 +265,9 @@ impl Document {
 
     /// Whether job `id` is this document's.
     pub(crate) fn runs(&self, id: ComputeId) -> bool {
-        self.running.as_ref().is_some_and(|running| running.id == id)
+        self.running
+            .as_ref()
+            .is_some_and(|running| running.id == id)
     }
 
     /// Whether a job is under way or wanted.
@@ -327,7 +349,9 @@ impl Document {
         trial: Option<Result<(), String>>,
         cx: &mut Cx<'_>,
     ) {
-        let Some(Suspect { session, update }) = suspect else { return };
+        let Some(Suspect { session, update }) = suspect else {
+            return;
+        };
         self.suspect_bytes -= update.bytes.len();
         match trial {
             Some(Ok(())) if cx.writable => self.accept(session, &update, cx),
@@ -340,19 +364,24 @@ impl Document {
     /// Update `seq` could not be taken in: it stays in the journal, is told to the operator, and is
     /// sent to joiners as it is.
     fn set_aside(&mut self, seq: u64, error: &str, cx: &mut Cx<'_>) {
-        let Some(place) = self.tail.iter().position(|(at, _)| *at == seq) else { return };
+        let Some(place) = self.tail.iter().position(|(at, _)| *at == seq) else {
+            return;
+        };
         let (_, update) = self.tail.remove(place);
         self.tail_bytes -= update.len();
         self.unmergeable.push(update);
         cx.record(skipped_record(seq, &self.name, error));
-        cx.effects.push(Effect::Note(format!("update at seq {seq} cannot be merged: {error}")));
+        cx.effects.push(Effect::Note(format!(
+            "update at seq {seq} cannot be merged: {error}"
+        )));
     }
 
     fn become_broken(&mut self, error: &str, cx: &mut Cx<'_>) {
         self.broken = true;
         self.wants_snapshot = false;
         self.engine = None;
-        cx.effects.push(Effect::Note(format!("a document cannot be built: {error}")));
+        cx.effects
+            .push(Effect::Note(format!("a document cannot be built: {error}")));
         for (session, _) in std::mem::take(&mut self.waiting) {
             self.say_raw(session, cx);
         }
@@ -383,7 +412,9 @@ impl Document {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Millis> {
-        self.engine.as_ref().map(|_| self.engine_used.plus(ENGINE_IDLE_MS))
+        self.engine
+            .as_ref()
+            .map(|_| self.engine_used.plus(ENGINE_IDLE_MS))
     }
 
     /// Nobody waits on behalf of `session` any more.
@@ -433,7 +464,11 @@ impl Document {
         for (_, update) in &self.tail {
             self.say(To::One(session), YjsMessage::Update(update.clone()), cx);
         }
-        let base = if self.base.is_empty() { EMPTY_UPDATE } else { self.base.clone() };
+        let base = if self.base.is_empty() {
+            EMPTY_UPDATE
+        } else {
+            self.base.clone()
+        };
         self.say_whole(session, base, cx);
     }
 }
@@ -446,7 +481,10 @@ fn document_record(name: &str, update: &[u8]) -> Record {
     let mut data = BytesMut::with_capacity(name.len() + 2 + update.len());
     put_var_bytes(&mut data, name.as_bytes());
     data.put_slice(update);
-    Record { kind: RecordKind::Document, data: data.freeze() }
+    Record {
+        kind: RecordKind::Document,
+        data: data.freeze(),
+    }
 }
 
 /// Takes a document's record apart: its name and the update.
@@ -462,7 +500,10 @@ fn skipped_record(seq: u64, name: &str, error: &str) -> Record {
     put_var_uint(&mut data, seq);
     put_var_bytes(&mut data, name.as_bytes());
     put_var_bytes(&mut data, error.as_bytes());
-    Record { kind: RecordKind::Skipped, data: data.freeze() }
+    Record {
+        kind: RecordKind::Skipped,
+        data: data.freeze(),
+    }
 }
 
 /// A document's snapshot: varBytes merged update, varUint count, and so many varBytes updates that

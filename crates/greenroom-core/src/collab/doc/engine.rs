@@ -54,7 +54,9 @@ impl Engine {
         for (place, update) in updates.into_iter().enumerate() {
             let failed = |error: String| (place, error);
             let update = Update::decode_v1(update).map_err(|e| failed(e.to_string()))?;
-            transaction.apply_update(update).map_err(|e| failed(e.to_string()))?;
+            transaction
+                .apply_update(update)
+                .map_err(|e| failed(e.to_string()))?;
         }
         Ok(())
     }
@@ -62,14 +64,23 @@ impl Engine {
     /// The whole state as one update, v1, with what still waits for its causes.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        self.doc.transact().encode_state_as_update_v1(&yrs::StateVector::default()).into()
+        self.doc
+            .transact()
+            .encode_state_as_update_v1(&yrs::StateVector::default())
+            .into()
     }
 
     /// What a peer with `vector` lacks, as an update, v1.
     #[must_use]
     pub fn diff(&self, vector: &StateVector) -> Bytes {
-        let vector = vector.iter().map(|(client, clock)| (yrs::ClientID::new(client), clock)).collect();
-        self.doc.transact().encode_state_as_update_v1(&vector).into()
+        let vector = vector
+            .iter()
+            .map(|(client, clock)| (yrs::ClientID::new(client), clock))
+            .collect();
+        self.doc
+            .transact()
+            .encode_state_as_update_v1(&vector)
+            .into()
     }
 }
 

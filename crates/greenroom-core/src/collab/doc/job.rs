@@ -124,17 +124,22 @@ fn load(mut past: LoadDocument) -> LoadedDocument {
             shadow.apply(&digest);
         }
     }
-    past.tail.retain(|(seq, update)| match Digest::read(update) {
-        Ok(digest) => {
-            shadow.apply(&digest);
-            true
-        }
-        Err(error) => {
-            unreadable.push((*seq, error.to_string()));
-            false
-        }
-    });
-    LoadedDocument { past, shadow, unreadable }
+    past.tail
+        .retain(|(seq, update)| match Digest::read(update) {
+            Ok(digest) => {
+                shadow.apply(&digest);
+                true
+            }
+            Err(error) => {
+                unreadable.push((*seq, error.to_string()));
+                false
+            }
+        });
+    LoadedDocument {
+        past,
+        shadow,
+        unreadable,
+    }
 }
 
 impl Work {
@@ -152,7 +157,9 @@ impl Work {
         let engine = match self.up_to_date(&mut worked.failed) {
             Ok(engine) => engine,
             Err(error) => {
-                worked.trial = self.trial.map(|_| Err("the document cannot be built".into()));
+                worked.trial = self
+                    .trial
+                    .map(|_| Err("the document cannot be built".into()));
                 worked.broken = Some(error);
                 return worked;
             }
@@ -166,7 +173,9 @@ impl Work {
         match encoded {
             Ok((whole, diffs)) => (worked.encoded, worked.diffs) = (whole, diffs),
             Err(error) => {
-                worked.trial = self.trial.map(|_| Err("the document cannot be encoded".into()));
+                worked.trial = self
+                    .trial
+                    .map(|_| Err("the document cannot be encoded".into()));
                 worked.broken = Some(error);
                 return worked;
             }
@@ -187,7 +196,11 @@ impl Work {
     /// The document with all of the tail in it, but for those updates that it cannot take.
     fn up_to_date(&mut self, failed: &mut Vec<(u64, String)>) -> Result<Engine, String> {
         if let Some((mut engine, seq)) = self.engine.take() {
-            let news = self.tail.iter().filter(|(at, _)| *at > seq).map(|(_, update)| update);
+            let news = self
+                .tail
+                .iter()
+                .filter(|(at, _)| *at > seq)
+                .map(|(_, update)| update);
             if matches!(guarded(|| engine.apply(news)), Ok(Ok(()))) {
                 return Ok(engine);
             }
@@ -201,8 +214,11 @@ impl Work {
                 engine.apply(base).map_err(|(_, error)| error)?;
                 Ok::<Engine, String>(engine)
             })??;
-            let kept: Vec<_> =
-                self.tail.iter().filter(|(seq, _)| !left_out.contains(seq)).collect();
+            let kept: Vec<_> = self
+                .tail
+                .iter()
+                .filter(|(seq, _)| !left_out.contains(seq))
+                .collect();
             // All at once is several times cheaper than one by one; one by one finds the culprit.
             if !one_by_one {
                 let all = kept.iter().map(|(_, update)| update);
@@ -212,13 +228,15 @@ impl Work {
                 one_by_one = true;
                 continue;
             }
-            let culprit = kept.iter().find_map(|(seq, update)| {
-                match guarded(|| engine.apply([update])) {
-                    Ok(Ok(())) => None,
-                    Ok(Err((_, error))) | Err(error) => Some((*seq, error)),
-                }
-            });
-            let Some((seq, error)) = culprit else { return Ok(engine) };
+            let culprit =
+                kept.iter()
+                    .find_map(|(seq, update)| match guarded(|| engine.apply([update])) {
+                        Ok(Ok(())) => None,
+                        Ok(Err((_, error))) | Err(error) => Some((*seq, error)),
+                    });
+            let Some((seq, error)) = culprit else {
+                return Ok(engine);
+            };
             left_out.insert(seq);
             failed.push((seq, error));
         }

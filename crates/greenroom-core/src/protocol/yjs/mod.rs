@@ -42,7 +42,9 @@ pub fn decode(
     limits: &Limits,
     out: &mut Vec<ClientMessage>,
 ) -> Result<(), CloseReason> {
-    let Message::Binary(bytes) = received else { return Err(CloseReason::Malformed) };
+    let Message::Binary(bytes) = received else {
+        return Err(CloseReason::Malformed);
+    };
     if bytes.len() > limits.yjs_frame_bytes_max {
         return Err(CloseReason::TooLarge);
     }
