@@ -1,39 +1,31 @@
-//! The router: doors, operations, pages. Built without binding anything, so that tests call it and
-//! other servers can merge it.
+//! What every handler sees.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use axum::Router;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use greenroom_core::limits::Limits;
-use http::{HeaderValue, StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::doors::{self, ConnectionNumbers};
 use crate::edge::Edge;
-use crate::pages;
-use crate::problem::problem;
 use crate::rooms::Rooms;
-use crate::settings::{Mode, Settings};
-use crate::store::{Health, StoreHandle};
+use crate::settings::Settings;
+use crate::store::StoreHandle;
 
 /// What every handler sees.
 pub(crate) struct App {
     rooms: Arc<Rooms>,
     limits: Arc<Limits>,
-    store: StoreHandle,
-    metrics: PrometheusHandle,
-    connections: ConnectionNumbers,
+    pub(crate) store: StoreHandle,
+    pub(crate) metrics: PrometheusHandle,
+    /// The number of the last connection.
+    connections: AtomicU64,
     draining: AtomicBool,
 }
 
 impl App {
     pub(crate) fn new(rooms: Arc<Rooms>, store: StoreHandle, metrics: PrometheusHandle) -> Self {
         let limits = Arc::new(rooms.edge().settings.limits.clone());
-        let connections = ConnectionNumbers::default();
+        let connections = AtomicU64::new(0);
         let draining = AtomicBool::new(false);
         Self {
             rooms,
@@ -62,7 +54,7 @@ impl App {
     }
 
     pub(crate) fn next_connection(&self) -> u64 {
-        self.connections.next()
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// From now on `/readyz` says no.
@@ -70,69 +62,8 @@ impl App {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    fn is_draining(&self) -> bool {
+    /// Whether the server stops.
+    pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
-}
-
-/// The routes of a server.
-pub(crate) fn router(app: Arc<App>) -> Router {
-    let mut router = Router::new()
-        .route("/yjs/{*room}", get(doors::yjs))
-        .route("/ws/room/{*room}", get(doors::raw))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics_page));
-    router = match app.settings().mode {
-        Mode::Dev => router
-            .route("/status", get(async || "ok"))
-            .fallback(get(pages::demo)),
-        Mode::Serve => router.route("/", get(pages::plain)).fallback(not_found),
-    };
-    router.with_state(app)
-}
-
-async fn healthz() -> &'static str {
-    "ok"
-}
-
-/// Whether it may take traffic, and what a write survives: the level, and the window in which a
-/// crash can cost edits if every peer that holds them is gone too.
-async fn readyz(State(app): State<Arc<App>>) -> Response {
-    let Health { level, read_only } = app.store.health();
-    let mut reasons = Vec::new();
-    if app.is_draining() {
-        reasons.push("draining: the server stops".to_owned());
-    }
-    if let Some(why) = read_only {
-        reasons.push(format!("store read-only: {why}"));
-    }
-    let status = if reasons.is_empty() {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    let body = serde_json::json!({
-        "ready": reasons.is_empty(),
-        "reasons": reasons,
-        "level": level.name(),
-        "commit_window_ms": app.limits.commit_window_ms,
-        "rooms_loaded": app.rooms.running(),
-        "version": env!("CARGO_PKG_VERSION"),
-    });
-    let kind = HeaderValue::from_static("application/json");
-    (status, [(header::CONTENT_TYPE, kind)], body.to_string()).into_response()
-}
-
-async fn metrics_page(State(app): State<Arc<App>>) -> Response {
-    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind)], app.metrics.render()).into_response()
-}
-
-async fn not_found() -> Response {
-    problem(
-        StatusCode::NOT_FOUND,
-        "not_found",
-        "there is nothing at this path",
-    )
 }

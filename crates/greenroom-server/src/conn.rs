@@ -2,11 +2,9 @@
 //! keeps it alive and ends it. The room writes to it by itself, see `room_task.rs`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use greenroom_core::close_reason::{Close, CloseReason, Protocol};
+use greenroom_core::close_reason::{CloseReason, Protocol};
 use greenroom_core::limits::Limits;
 use greenroom_core::protocol::{self, websocket, yjs};
 use greenroom_core::room::session::Hello;
@@ -14,66 +12,18 @@ use greenroom_service::{Message, SessionId};
 use tokio::time::Instant;
 
 use crate::codec::Item;
-use crate::mail::{Mail, Writable};
+use crate::link::Conn;
+use crate::mail::Mail;
 use crate::pulse::{Beat, Pulse};
 use crate::reader::{ConnReader, ReadError, Received};
 use crate::rooms::RoomRef;
-use crate::writer::{ConnWriter, Flushed};
+use crate::writer::Flushed;
 
 /// How long a peer gets to take the close frame and what was before it.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// RFC 6455, section 7.4.1: message too big.
 const CODE_TOO_LARGE: u16 = 1009;
-
-/// The shared half of a connection: what rooms hold of it.
-#[derive(Debug)]
-pub(crate) struct Conn {
-    pub(crate) writer: ConnWriter<Writable>,
-    protocol: Protocol,
-    started: Instant,
-    /// When something was last written, in milliseconds since `started`.
-    written_ms: AtomicU64,
-}
-
-impl Conn {
-    pub(crate) fn new(writer: ConnWriter<Writable>, protocol: Protocol) -> Self {
-        let started = Instant::now();
-        Self {
-            writer,
-            protocol,
-            started,
-            written_ms: AtomicU64::new(0),
-        }
-    }
-
-    /// A room wrote to it.
-    pub(crate) fn wrote(&self) {
-        let ms = self.started.elapsed().as_millis() as u64;
-        self.written_ms.store(ms, Ordering::Relaxed);
-    }
-
-    fn last_written(&self) -> Instant {
-        self.started + Duration::from_millis(self.written_ms.load(Ordering::Relaxed))
-    }
-
-    /// Ends it for `reason`, after what was written before.
-    pub(crate) fn close(&self, reason: CloseReason) {
-        metrics::counter!(
-            "greenroom_connections_closed_total",
-            "protocol" => self.protocol.name(), "reason" => reason.name()
-        )
-        .increment(1);
-        let Close { code, text, .. } = reason.close(self.protocol);
-        self.writer.close(websocket::close_frame(code, text));
-    }
-
-    fn write_control(&self, frame: Bytes) {
-        self.wrote();
-        // A blocked writer has better things to send than a pong.
-        let _ = self.writer.write(&mut vec![frame]);
-    }
-}
 
 /// A connection that was let in, with everything that its task needs.
 pub(crate) struct Accepted {
@@ -214,7 +164,7 @@ impl ConnTask {
                     }
                 }
                 flushed = self.conn.writer.flush_rest() => match flushed {
-                    Flushed::Drained(rooms) => rooms.into_iter().for_each(Writable::tell),
+                    Flushed::Drained(rooms) => rooms.into_iter().for_each(|resume| resume()),
                     Flushed::Closed => return Ended::Closing,
                     Flushed::Broken(_) => return Ended::Gone,
                 },

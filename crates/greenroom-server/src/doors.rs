@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -21,9 +20,9 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::auth::{Identity, subprotocol_answer, token_of};
 use crate::codec::{CodecLimits, upgrade};
-use crate::conn::{self, Accepted, Conn};
+use crate::conn::{self, Accepted};
 use crate::edge::wall_ms;
-use crate::mail::Writable;
+use crate::link::{Conn, Resume};
 use crate::problem::problem;
 use crate::reader::ConnReader;
 use crate::settings::Kind;
@@ -204,7 +203,7 @@ fn reason_of(refused: Refused) -> CloseReason {
 fn halves(
     upgraded: hyper::upgrade::Upgraded,
     limits: CodecLimits,
-) -> (ConnWriter<Writable>, ConnReader, Vec<u8>) {
+) -> (ConnWriter<Resume>, ConnReader, Vec<u8>) {
     match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => {
             let (read, write) = parts.io.into_inner().into_split();
@@ -256,16 +255,6 @@ fn query_value(query: Option<&str>, name: &str) -> Option<String> {
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let (_, value) = pairs.find(|(key, _)| *key == name)?;
     Some(percent_decode(&value.replace('+', " ")))
-}
-
-/// Numbers of connections, from 1.
-#[derive(Debug, Default)]
-pub(crate) struct ConnectionNumbers(AtomicU64);
-
-impl ConnectionNumbers {
-    pub(crate) fn next(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use greenroom_core::store::StoreReply;
 use greenroom_service::{SessionId, TaskId, TaskResult};
 use tokio::sync::mpsc;
 
-use crate::conn::Conn;
+use crate::link::Conn;
 
 /// What sessions put into a room's mailbox; waits while the room loads.
 pub(crate) enum Mail {
@@ -27,20 +27,6 @@ pub(crate) enum Order {
     TaskDone(TaskId, TaskResult),
     Writable(SessionId),
     Drain(Drain),
-}
-
-/// Left with a connection that is blocked: tells the room when it can write again.
-#[derive(Debug)]
-pub(crate) struct Writable {
-    pub(crate) orders: mpsc::UnboundedSender<Order>,
-    pub(crate) session: SessionId,
-}
-
-impl Writable {
-    pub(crate) fn tell(self) {
-        // A room that ended meanwhile has nothing to write.
-        let _ = self.orders.send(Order::Writable(self.session));
-    }
 }
 
 /// A room's ends of its channels, and its own way to be told of what it asked for.

@@ -15,27 +15,9 @@ use crate::mail::{Inboxes, Mail, Order};
 use crate::rooms::Rooms;
 use crate::seat::Seat;
 
-/// Takes a room whose task panicked out of the registry; one that stopped is gone from it already.
-struct Watch {
-    rooms: Arc<Rooms>,
-    id: RoomId,
-    instance: Instance,
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.rooms
-            .ended(&self.id, self.instance, Ended::Quarantined);
-    }
-}
-
 /// Runs a room from its load to its stop.
 pub(crate) async fn run(rooms: Arc<Rooms>, id: RoomId, instance: Instance, inboxes: Inboxes) {
-    let _watch = Watch {
-        rooms: Arc::clone(&rooms),
-        id: id.clone(),
-        instance,
-    };
+    let _watch = rooms.watch(&id, instance);
     let edge = Arc::clone(rooms.edge());
     let config = RoomConfig {
         id: id.clone(),

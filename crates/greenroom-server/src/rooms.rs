@@ -135,6 +135,16 @@ impl Rooms {
         self.ended.notify_waiters();
     }
 
+    /// Guards a room's task.
+    pub(crate) fn watch(self: &Arc<Self>, room: &RoomId, instance: Instance) -> Watch {
+        let (rooms, id) = (Arc::clone(self), room.clone());
+        Watch {
+            rooms,
+            id,
+            instance,
+        }
+    }
+
     /// Lets nobody in any more, drains every room, and waits until all have ended.
     pub(crate) async fn stop(self: &Arc<Self>) {
         {
@@ -214,6 +224,20 @@ impl Rooms {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a room whose task panicked out of the registry; one that stopped is gone from it already.
+pub(crate) struct Watch {
+    rooms: Arc<Rooms>,
+    id: RoomId,
+    instance: Instance,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.rooms
+            .ended(&self.id, self.instance, Ended::Quarantined);
     }
 }
 

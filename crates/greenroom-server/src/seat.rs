@@ -8,14 +8,13 @@ use greenroom_core::room::{Room, Taken};
 use greenroom_service::SessionId;
 use tokio::sync::mpsc;
 
-use crate::conn::Conn;
-use crate::mail::{Order, Writable};
+use crate::link::Conn;
+use crate::mail::Order;
 use crate::writer::Written;
 
 /// The most that is taken from a room for one write, in bytes: what a blocked peer costs.
 const WRITE_BYTES: usize = 64 << 10;
 
-#[derive(Debug)]
 pub(crate) struct Seat {
     pub(crate) conn: Arc<Conn>,
     /// Taken from the room and not written: another room filled the socket meanwhile.
@@ -55,11 +54,10 @@ impl Seat {
                 match self.conn.writer.write(&mut self.held) {
                     Written::All => {}
                     Written::Blocked => {
-                        let token = Writable {
-                            orders: orders.clone(),
-                            session,
-                        };
-                        self.blocked = self.conn.writer.wait(token).is_none();
+                        let orders = orders.clone();
+                        // A room that ended meanwhile has nothing to write.
+                        let resume = move || drop(orders.send(Order::Writable(session)));
+                        self.blocked = self.conn.writer.wait(Box::new(resume)).is_none();
                     }
                     Written::Closed => return self.held.clear(),
                 }

@@ -15,12 +15,13 @@ use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::app::{self, App};
+use crate::app::App;
 use crate::edge::{Edge, TaskRunner};
 use crate::rooms::Rooms;
+use crate::router;
 use crate::settings::{DataPlace, Settings};
 use crate::store::{DataDirectory, OpenError, SqliteStore, StoreThread, ThreadLimits};
-use crate::waker;
+use crate::waking;
 
 /// How long a peer may take for the head of a request.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -125,8 +126,8 @@ impl Server {
             store.handle().clone(),
             metrics,
         ));
-        let router = app::router(Arc::clone(&app));
-        rooms.edge().spawn(waker::run(Arc::clone(&rooms)));
+        let router = router::router(Arc::clone(&app));
+        rooms.edge().spawn(waking::run(Arc::clone(&rooms)));
         Ok(Self {
             listener,
             addr,

@@ -1,0 +1,79 @@
+//! The routes: doors, operations, pages. Built without binding anything, so that tests call it and
+//! other servers can merge it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{HeaderValue, StatusCode, header};
+
+use crate::app::App;
+use crate::doors;
+use crate::pages;
+use crate::problem::problem;
+use crate::settings::Mode;
+use crate::store::Health;
+
+/// The routes of a server.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let mut router = Router::new()
+        .route("/yjs/{*room}", get(doors::yjs))
+        .route("/ws/room/{*room}", get(doors::raw))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics_page));
+    router = match app.settings().mode {
+        Mode::Dev => router
+            .route("/status", get(async || "ok"))
+            .fallback(get(pages::demo)),
+        Mode::Serve => router.route("/", get(pages::plain)).fallback(not_found),
+    };
+    router.with_state(app)
+}
+
+async fn healthz() -> &'static str {
+    "ok"
+}
+
+/// Whether it may take traffic, and what a write survives: the level, and the window in which a
+/// crash can cost edits if every peer that holds them is gone too.
+async fn readyz(State(app): State<Arc<App>>) -> Response {
+    let Health { level, read_only } = app.store.health();
+    let mut reasons = Vec::new();
+    if app.is_draining() {
+        reasons.push("draining: the server stops".to_owned());
+    }
+    if let Some(why) = read_only {
+        reasons.push(format!("store read-only: {why}"));
+    }
+    let status = if reasons.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let body = serde_json::json!({
+        "ready": reasons.is_empty(),
+        "reasons": reasons,
+        "level": level.name(),
+        "commit_window_ms": app.limits().commit_window_ms,
+        "rooms_loaded": app.rooms().running(),
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    let kind = HeaderValue::from_static("application/json");
+    (status, [(header::CONTENT_TYPE, kind)], body.to_string()).into_response()
+}
+
+async fn metrics_page(State(app): State<Arc<App>>) -> Response {
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], app.metrics.render()).into_response()
+}
+
+async fn not_found() -> Response {
+    problem(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "there is nothing at this path",
+    )
+}
