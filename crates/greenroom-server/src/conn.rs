@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use greenroom_core::close_reason::{CloseReason, Protocol};
 use greenroom_core::limits::Limits;
-use greenroom_core::protocol::{self, websocket, yjs};
+use greenroom_core::protocol::{self, ClientMessage, websocket, yjs};
 use greenroom_core::room::session::Hello;
 use greenroom_service::{Message, SessionId};
 use tokio::time::Instant;
 
 use crate::codec::Item;
+use crate::edge::Clock;
 use crate::link::Conn;
 use crate::mail::Mail;
+use crate::meters::{self, Meters};
 use crate::pulse::{Beat, Pulse};
 use crate::reader::{ConnReader, ReadError, Received};
 use crate::rooms::RoomRef;
@@ -77,6 +79,7 @@ pub(crate) async fn run(accepted: Accepted) {
     {
         return turn_away(&conn, reader, CloseReason::Shutdown).await;
     }
+    let clock = room.clock();
     let membership = Membership { room, session };
     let pulse = Pulse::new(&limits, Instant::now(), expires);
     let mut task = ConnTask {
@@ -86,7 +89,10 @@ pub(crate) async fn run(accepted: Accepted) {
         protocol,
         limits,
         pulse,
+        clock,
+        meters: meters::of(protocol),
         items: Vec::new(),
+        messages: Vec::new(),
     };
     let ended = task.run(early).await;
     tracing::info!(conn = session.0, room = %task.membership.room.id(), "left");
@@ -138,7 +144,10 @@ struct ConnTask {
     protocol: Protocol,
     limits: Arc<Limits>,
     pulse: Pulse,
+    clock: Clock,
+    meters: &'static Meters,
     items: Vec<Item>,
+    messages: Vec<ClientMessage>,
 }
 
 impl ConnTask {
@@ -150,8 +159,11 @@ impl ConnTask {
             }
         }
         drop(early);
+        // Hearing from the peer only puts the next beat off, so the alarm is set anew when it
+        // rings and not for each frame.
+        let mut alarm = std::pin::pin!(tokio::time::sleep_until(self.pulse.next()));
         loop {
-            // Both reads and writes are cancel-safe: a branch that loses has done nothing.
+            // All arms are cancel-safe: one that loses has done nothing.
             tokio::select! {
                 read = self.reader.read(&mut self.items) => {
                     let fed = match read {
@@ -168,10 +180,11 @@ impl ConnTask {
                     Flushed::Closed => return Ended::Closing,
                     Flushed::Broken(_) => return Ended::Gone,
                 },
-                () = tokio::time::sleep_until(self.pulse.next()) => {
+                () = alarm.as_mut() => {
                     if let Some(ended) = self.beat() {
                         return ended;
                     }
+                    alarm.as_mut().reset(self.pulse.next());
                 }
             }
         }
@@ -179,12 +192,15 @@ impl ConnTask {
 
     /// Hands on what was read; `fed` says whether reading can go on after it.
     async fn received(&mut self, fed: Result<(), ReadError>) -> Option<Ended> {
-        self.pulse.heard(Instant::now());
-        for item in std::mem::take(&mut self.items) {
-            if let Some(ended) = self.item(item).await {
+        let now = Instant::now();
+        self.pulse.heard(now);
+        let mut items = std::mem::take(&mut self.items);
+        for item in items.drain(..) {
+            if let Some(ended) = self.item(item, now).await {
                 return Some(ended);
             }
         }
+        self.items = items;
         match fed {
             Ok(()) => None,
             Err(ReadError::Io(_)) => Some(Ended::Gone),
@@ -202,12 +218,13 @@ impl ConnTask {
         }
     }
 
-    async fn item(&mut self, item: Item) -> Option<Ended> {
+    async fn item(&mut self, item: Item, now: Instant) -> Option<Ended> {
         let message = match item {
             Item::Text(text) => Message::Text(text),
             Item::Binary(bytes) => Message::Binary(bytes),
             Item::Ping(payload) => {
-                self.conn.write_control(websocket::pong(&payload));
+                self.conn
+                    .write_control(websocket::pong(&payload), self.clock.now());
                 return None;
             }
             Item::Pong(_) => return None,
@@ -217,8 +234,7 @@ impl ConnTask {
                 return Some(Ended::Closing);
             }
         };
-        let pause = self.pulse.spend(Instant::now());
-        if let Some(pause) = pause {
+        if let Some(pause) = self.pulse.spend(now) {
             // Delays reading: the peer's own socket fills up, nobody else waits.
             tokio::time::sleep(pause).await;
         }
@@ -226,12 +242,13 @@ impl ConnTask {
     }
 
     async fn message(&mut self, message: Message) -> Option<Ended> {
-        metrics::counter!("greenroom_frames_received_total", "protocol" => self.protocol.name())
-            .increment(1);
-        let mut messages = Vec::new();
-        let decoded = protocol::decode(self.protocol, message, &self.limits, &mut messages);
+        self.meters.frames_received.increment(1);
+        self.meters
+            .bytes_received
+            .increment(message.payload().len() as u64);
+        let decoded = protocol::decode(self.protocol, message, &self.limits, &mut self.messages);
         let Membership { room, session } = &self.membership;
-        for message in messages {
+        for message in self.messages.drain(..) {
             if room.send(Mail::Message(*session, message)).await.is_err() {
                 self.conn.close(CloseReason::Shutdown);
                 return Some(Ended::Closing);
@@ -247,11 +264,13 @@ impl ConnTask {
     }
 
     fn beat(&mut self) -> Option<Ended> {
-        match self.pulse.beat(Instant::now(), self.conn.last_written()) {
+        let written = self.clock.instant(self.conn.last_written());
+        let now = self.clock.now();
+        match self.pulse.beat(Instant::now(), written) {
             Beat::None => {}
-            Beat::Ping => self.conn.write_control(websocket::ping(b"")),
+            Beat::Ping => self.conn.write_control(websocket::ping(b""), now),
             Beat::KeepAlive if self.protocol == Protocol::Yjs => {
-                self.conn.write_control(yjs::keep_alive());
+                self.conn.write_control(yjs::keep_alive(), now);
             }
             Beat::KeepAlive => {}
             // Nobody answers: no close frame would arrive either.
@@ -266,19 +285,19 @@ impl ConnTask {
 }
 
 /// Counts open connections.
-struct OpenGauge(Protocol);
+struct OpenGauge(&'static Meters);
 
 impl OpenGauge {
     fn new(protocol: Protocol) -> Self {
-        metrics::counter!("greenroom_connections_opened_total", "protocol" => protocol.name())
-            .increment(1);
-        metrics::gauge!("greenroom_connections", "protocol" => protocol.name()).increment(1);
-        Self(protocol)
+        let meters = meters::of(protocol);
+        meters.opened.increment(1);
+        meters.connections.increment(1);
+        Self(meters)
     }
 }
 
 impl Drop for OpenGauge {
     fn drop(&mut self) {
-        metrics::gauge!("greenroom_connections", "protocol" => self.0.name()).decrement(1);
+        self.0.connections.decrement(1);
     }
 }

@@ -145,7 +145,11 @@ impl Arrival {
             fragments_max: limits.frame_fragments_max,
         };
         let (writer, reader, early) = halves(upgraded, codec_limits);
-        let conn = Arc::new(Conn::new(writer, self.protocol));
+        let conn = Arc::new(Conn::new(
+            writer,
+            self.protocol,
+            self.app.edge().clock.now(),
+        ));
         let admitted = match self.identity {
             Ok(identity) => self
                 .app

@@ -30,7 +30,7 @@ const TASK_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Wall clock at start plus monotonic elapsed: never runs backwards, whatever is done to the
 /// machine's clock.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     wall: Millis,
     started: Instant,

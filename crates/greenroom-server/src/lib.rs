@@ -10,6 +10,7 @@ mod doors;
 mod edge;
 mod link;
 mod mail;
+mod meters;
 mod pages;
 mod problem;
 mod pulse;

@@ -1,12 +1,11 @@
 //! The shared half of a connection: what rooms hold of it, to write to it and to end it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use greenroom_core::close_reason::{Close, CloseReason, Protocol};
 use greenroom_core::protocol::websocket;
-use tokio::time::Instant;
+use greenroom_service::Millis;
 
 use crate::writer::ConnWriter;
 
@@ -17,31 +16,32 @@ pub(crate) type Resume = Box<dyn FnOnce() + Send>;
 pub(crate) struct Conn {
     pub(crate) writer: ConnWriter<Resume>,
     protocol: Protocol,
-    started: Instant,
-    /// When something was last written, in milliseconds since `started`.
+    /// When something was last written, in milliseconds of room time.
     written_ms: AtomicU64,
 }
 
 impl Conn {
-    pub(crate) fn new(writer: ConnWriter<Resume>, protocol: Protocol) -> Self {
-        let started = Instant::now();
+    pub(crate) fn new(writer: ConnWriter<Resume>, protocol: Protocol, now: Millis) -> Self {
         Self {
             writer,
             protocol,
-            started,
-            written_ms: AtomicU64::new(0),
+            written_ms: AtomicU64::new(now.0),
         }
     }
 
-    /// A room wrote to it.
-    pub(crate) fn wrote(&self) {
-        let ms = self.started.elapsed().as_millis() as u64;
-        self.written_ms.store(ms, Ordering::Relaxed);
+    /// The wire format.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Something was written at `now`.
+    pub(crate) fn wrote(&self, now: Millis) {
+        self.written_ms.store(now.0, Ordering::Relaxed);
     }
 
     /// When something was last written.
-    pub(crate) fn last_written(&self) -> Instant {
-        self.started + Duration::from_millis(self.written_ms.load(Ordering::Relaxed))
+    pub(crate) fn last_written(&self) -> Millis {
+        Millis(self.written_ms.load(Ordering::Relaxed))
     }
 
     /// Ends it for `reason`, after what was written before.
@@ -56,8 +56,8 @@ impl Conn {
     }
 
     /// Writes a control frame, unless the peer has better things to read.
-    pub(crate) fn write_control(&self, frame: Bytes) {
-        self.wrote();
+    pub(crate) fn write_control(&self, frame: Bytes, now: Millis) {
+        self.wrote(now);
         // A blocked writer has better things to send than a pong.
         let _ = self.writer.write(&mut vec![frame]);
     }

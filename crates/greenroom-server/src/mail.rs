@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use greenroom_core::close_reason::CloseReason;
 use greenroom_core::protocol::ClientMessage;
 use greenroom_core::room::job::{ComputeId, JobDone};
 use greenroom_core::room::session::Hello;
@@ -34,4 +35,14 @@ pub(crate) struct Inboxes {
     pub(crate) mail: mpsc::Receiver<Mail>,
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
     pub(crate) send_order: mpsc::UnboundedSender<Order>,
+}
+
+/// Closes a mailbox; whoever sits in it was never let in.
+pub(crate) fn turn_away_unread(mut mail: mpsc::Receiver<Mail>) {
+    mail.close();
+    while let Ok(unread) = mail.try_recv() {
+        if let Mail::Join(_, _, conn) = unread {
+            conn.close(CloseReason::Shutdown);
+        }
+    }
 }

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use greenroom_core::close_reason::CloseReason;
-use greenroom_core::registry::{Ended, Instance};
+use greenroom_core::registry::Instance;
 use greenroom_core::room::{Input, Output, Room, RoomConfig, RoomState, Stopped};
-use greenroom_service::{RoomId, SessionId};
+use greenroom_service::{Millis, RoomId, SessionId};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::edge::Edge;
-use crate::mail::{Inboxes, Mail, Order};
+use crate::mail::{Inboxes, Mail, Order, turn_away_unread};
 use crate::rooms::Rooms;
 use crate::seat::Seat;
 
@@ -25,14 +26,14 @@ pub(crate) async fn run(rooms: Arc<Rooms>, id: RoomId, instance: Instance, inbox
         limits: edge.settings.limits.clone(),
         seed: edge.random(),
     };
-    let room = Room::new(config, edge.behaviour_of(&id), edge.clock.now());
+    let now = edge.clock.now();
     let Inboxes {
         mut mail,
         mut orders,
         send_order,
     } = inboxes;
     let mut task = RoomTask {
-        room,
+        room: Room::new(config, edge.behaviour_of(&id), now),
         edge,
         rooms,
         id,
@@ -40,19 +41,27 @@ pub(crate) async fn run(rooms: Arc<Rooms>, id: RoomId, instance: Instance, inbox
         send_order,
         seats: BTreeMap::new(),
         live: false,
+        now,
     };
+    let mut alarm = std::pin::pin!(tokio::time::sleep_until(task.alarm_at()));
     while !task.carry_out() {
-        let at = task
-            .room
-            .poll_timeout()
-            .map(|at| task.edge.clock.instant(at));
-        let far = task.edge.clock.far();
+        let at = task.alarm_at();
+        if at != alarm.deadline() {
+            alarm.as_mut().reset(at);
+        }
         // Receiving is cancel-safe.
-        tokio::select! {
+        let woken = tokio::select! {
             biased;
-            Some(order) = orders.recv() => task.order(order),
-            Some(mail) = mail.recv(), if task.room.accepts() => task.mail(mail),
-            () = tokio::time::sleep_until(at.unwrap_or(far)) => task.input(Input::Timeout),
+            Some(order) = orders.recv() => Woken::Order(order),
+            Some(mail) = mail.recv(), if task.room.accepts() => Woken::Mail(mail),
+            () = alarm.as_mut() => Woken::Alarm,
+        };
+        // One turn has one time.
+        task.now = task.edge.clock.now();
+        match woken {
+            Woken::Order(order) => task.order(order),
+            Woken::Mail(mail) => task.mail(mail),
+            Woken::Alarm => task.input(Input::Timeout),
         }
         for _ in 1..task.edge.settings.limits.turn_inputs_max {
             if let Ok(order) = orders.try_recv() {
@@ -66,13 +75,14 @@ pub(crate) async fn run(rooms: Arc<Rooms>, id: RoomId, instance: Instance, inbox
             }
         }
     }
-    // Whoever sits in the mailbox was never let in.
-    mail.close();
-    while let Ok(unread) = mail.try_recv() {
-        if let Mail::Join(_, _, conn) = unread {
-            conn.close(CloseReason::Shutdown);
-        }
-    }
+    turn_away_unread(mail);
+}
+
+/// What a turn begins with.
+enum Woken {
+    Order(Order),
+    Mail(Mail),
+    Alarm,
 }
 
 struct RoomTask {
@@ -84,11 +94,20 @@ struct RoomTask {
     send_order: mpsc::UnboundedSender<Order>,
     seats: BTreeMap<SessionId, Seat>,
     live: bool,
+    /// Room time of this turn.
+    now: Millis,
 }
 
 impl RoomTask {
+    /// When the room wants to be called; a time that does not come when it does not.
+    fn alarm_at(&self) -> Instant {
+        let clock = self.edge.clock;
+        let at = self.room.poll_timeout();
+        at.map_or_else(|| clock.far(), |at| clock.instant(at))
+    }
+
     fn input(&mut self, input: Input) {
-        self.room.handle_input(self.edge.clock.now(), input);
+        self.room.handle_input(self.now, input);
     }
 
     fn mail(&mut self, mail: Mail) {
@@ -114,7 +133,7 @@ impl RoomTask {
             Order::Writable(session) => {
                 if let Some(seat) = self.seats.get_mut(&session) {
                     seat.unblock();
-                    seat.flush(session, &mut self.room, &self.send_order);
+                    seat.flush(session, &mut self.room, &self.send_order, self.now);
                 }
             }
         }
@@ -126,7 +145,7 @@ impl RoomTask {
             match output {
                 Output::Flush(session) => {
                     if let Some(seat) = self.seats.get_mut(&session) {
-                        seat.flush(session, &mut self.room, &self.send_order);
+                        seat.flush(session, &mut self.room, &self.send_order, self.now);
                     }
                 }
                 Output::TurnedAway(session, reason) => {
@@ -169,24 +188,12 @@ impl RoomTask {
     }
 
     fn stopped(&mut self, why: &Stopped) {
-        let ended = match why {
-            Stopped::Drained => Ended::Drained,
-            Stopped::Moved => Ended::Moved,
-            Stopped::Quarantined(why) => {
-                tracing::error!(room = %self.id, why, "room quarantined");
-                Ended::Quarantined
-            }
-            Stopped::StoreFailed(why) => {
-                tracing::error!(room = %self.id, why, "room stopped: its store failed");
-                Ended::Failed
-            }
-        };
         if let Some(at) = self.room.next_wake() {
             self.edge.waker.wake_at(at, self.id.clone());
         }
         for (_, seat) in std::mem::take(&mut self.seats) {
             seat.conn.close(CloseReason::RoomFault);
         }
-        self.rooms.ended(&self.id, self.instance, ended);
+        self.rooms.stopped(&self.id, self.instance, why);
     }
 }

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use greenroom_core::registry::{Action, Ended, Instance, Refused, Registry, Waiter};
-use greenroom_core::room::Drain;
+use greenroom_core::room::{Drain, Stopped};
 use greenroom_service::{RoomId, SessionId};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::edge::Edge;
+use crate::edge::{Clock, Edge};
 use crate::mail::{Inboxes, Mail, Order};
 use crate::room_task;
 
@@ -48,6 +48,11 @@ pub(crate) struct RoomRef {
 pub(crate) struct RoomEnded;
 
 impl RoomRef {
+    /// Room time.
+    pub(crate) fn clock(&self) -> Clock {
+        self.rooms.edge.clock
+    }
+
     /// The room's name.
     pub(crate) fn id(&self) -> &RoomId {
         &self.room
@@ -125,7 +130,24 @@ impl Rooms {
         self.carry_out(&mut inner, room, actions);
     }
 
-    pub(crate) fn ended(self: &Arc<Self>, room: &RoomId, instance: Instance, ended: Ended) {
+    /// A room's task ends.
+    pub(crate) fn stopped(self: &Arc<Self>, room: &RoomId, instance: Instance, why: &Stopped) {
+        let ended = match why {
+            Stopped::Drained => Ended::Drained,
+            Stopped::Moved => Ended::Moved,
+            Stopped::Quarantined(why) => {
+                tracing::error!(%room, why, "room quarantined");
+                Ended::Quarantined
+            }
+            Stopped::StoreFailed(why) => {
+                tracing::error!(%room, why, "room stopped: its store failed");
+                Ended::Failed
+            }
+        };
+        self.ended(room, instance, ended);
+    }
+
+    fn ended(self: &Arc<Self>, room: &RoomId, instance: Instance, ended: Ended) {
         let mut inner = self.lock();
         inner.handles.remove(&instance);
         let actions = inner

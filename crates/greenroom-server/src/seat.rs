@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use greenroom_core::room::{Room, Taken};
-use greenroom_service::SessionId;
+use greenroom_service::{Millis, SessionId};
 use tokio::sync::mpsc;
 
 use crate::link::Conn;
 use crate::mail::Order;
+use crate::meters::{self, Meters};
 use crate::writer::Written;
 
 /// The most that is taken from a room for one write, in bytes: what a blocked peer costs.
@@ -20,11 +21,13 @@ pub(crate) struct Seat {
     /// Taken from the room and not written: another room filled the socket meanwhile.
     held: Vec<Bytes>,
     blocked: bool,
+    meters: &'static Meters,
 }
 
 impl Seat {
     pub(crate) fn new(conn: Arc<Conn>) -> Self {
         Self {
+            meters: meters::of(conn.protocol()),
             conn,
             held: Vec::new(),
             blocked: false,
@@ -42,6 +45,7 @@ impl Seat {
         session: SessionId,
         room: &mut Room,
         orders: &mpsc::UnboundedSender<Order>,
+        now: Millis,
     ) {
         while !self.blocked {
             let taken = if self.held.is_empty() {
@@ -50,7 +54,8 @@ impl Seat {
                 Taken::More
             };
             if !self.held.is_empty() {
-                self.conn.wrote();
+                self.conn.wrote(now);
+                self.meters.writes.increment(1);
                 match self.conn.writer.write(&mut self.held) {
                     Written::All => {}
                     Written::Blocked => {

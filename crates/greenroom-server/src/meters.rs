@@ -1,0 +1,41 @@
+//! The meters of the hot path, looked up once: by name and labels they would be found anew for each
+//! frame.
+
+use std::sync::LazyLock;
+
+use greenroom_core::close_reason::Protocol;
+use metrics::{Counter, Gauge, counter, gauge};
+
+/// The meters of one protocol.
+pub(crate) struct Meters {
+    /// Connections that are open.
+    pub(crate) connections: Gauge,
+    /// Connections that were opened.
+    pub(crate) opened: Counter,
+    /// Frames that peers sent.
+    pub(crate) frames_received: Counter,
+    /// Bytes of their payloads.
+    pub(crate) bytes_received: Counter,
+    /// Writes to sockets, each of one or more frames.
+    pub(crate) writes: Counter,
+}
+
+impl Meters {
+    fn new(protocol: Protocol) -> Self {
+        let name = protocol.name();
+        Self {
+            connections: gauge!("greenroom_connections", "protocol" => name),
+            opened: counter!("greenroom_connections_opened_total", "protocol" => name),
+            frames_received: counter!("greenroom_frames_received_total", "protocol" => name),
+            bytes_received: counter!("greenroom_received_bytes_total", "protocol" => name),
+            writes: counter!("greenroom_writes_total", "protocol" => name),
+        }
+    }
+}
+
+/// The meters of `protocol`. The recorder must be there before the first call.
+pub(crate) fn of(protocol: Protocol) -> &'static Meters {
+    static METERS: LazyLock<[Meters; Protocol::ALL.len()]> =
+        LazyLock::new(|| Protocol::ALL.map(Meters::new));
+    &METERS[protocol as usize]
+}
