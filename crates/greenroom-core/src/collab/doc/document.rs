@@ -185,6 +185,10 @@ impl Document {
                 "the store takes no writes now; the change is asked for again when it does";
             return Err(Refuse::new("store_unavailable", reason).into());
         }
+        if verdict == Verdict::TooDeep {
+            let reason = "shared types would lie in one another too deep";
+            return Err(Refuse::new("too_deep", reason).into());
+        }
         let size = self.base.len() + self.tail_bytes + self.suspect_bytes + update.bytes.len();
         if size > cx.limits.document_bytes_max {
             let reason = format!(
