@@ -13,10 +13,10 @@ use greenroom_core::room::job::{Job, JobDone};
 use greenroom_core::service::service_rooms;
 use greenroom_core::store::{NodeId, StoreReply, StoreRequest};
 use greenroom_service::{Millis, RoomId, TaskResult, TaskSpec};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::compute::ComputePool;
 use crate::settings::{Kind, Settings};
 use crate::store::StoreHandle;
 use crate::waker::Waker;
@@ -77,8 +77,7 @@ pub(crate) struct Edge {
     pub(crate) node: NodeId,
     pub(crate) waker: Waker,
     store: StoreHandle,
-    /// As many jobs at a time as there are cores.
-    compute: Arc<Semaphore>,
+    compute: ComputePool,
     runners: HashMap<String, Arc<TaskRunner>>,
     collab: Arc<BehaviourFactory>,
     /// Every task of the process; locked to add one, never across an await.
@@ -90,7 +89,7 @@ impl Edge {
         settings: Settings,
         store: StoreHandle,
         runners: HashMap<String, Arc<TaskRunner>>,
-        cores: usize,
+        compute: ComputePool,
     ) -> Self {
         Self {
             settings,
@@ -98,7 +97,7 @@ impl Edge {
             node: NodeId(1),
             waker: Waker::default(),
             store,
-            compute: Arc::new(Semaphore::new(cores)),
+            compute,
             runners,
             collab: collab_rooms(),
             tasks: Mutex::new(JoinSet::new()),
@@ -158,15 +157,7 @@ impl Edge {
 
     /// Runs a job on the pool.
     pub(crate) fn compute(&self, job: Job, done: impl FnOnce(JobDone) + Send + 'static) {
-        let permits = Arc::clone(&self.compute);
-        self.spawn(async move {
-            let permit = permits.acquire_owned().await;
-            let ended = tokio::task::spawn_blocking(move || {
-                let _permit = permit;
-                job.run()
-            });
-            done(ended.await.unwrap_or(JobDone::Panicked));
-        });
+        self.compute.run(job, done);
     }
 
     /// Runs a service's task with the runner of its name.

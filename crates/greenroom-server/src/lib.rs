@@ -5,6 +5,7 @@
 mod app;
 pub mod auth;
 pub mod codec;
+mod compute;
 mod conn;
 mod doors;
 mod edge;

@@ -16,6 +16,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::app::App;
+use crate::compute::ComputePool;
 use crate::edge::{Edge, TaskRunner};
 use crate::rooms::Rooms;
 use crate::router;
@@ -38,13 +39,13 @@ pub enum StartError {
     #[error(transparent)]
     Data(#[from] OpenError),
     /// Its address is taken.
-    #[error("{0} is taken by another program")]
+    #[error("port {} on {} is taken", .0.port(), .0.ip())]
     Taken(SocketAddr),
     /// It cannot listen.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
-    /// The thread of the store cannot be started.
-    #[error("cannot start the thread of the store: {0}")]
+    /// A thread of the store or of the job pool cannot be started.
+    #[error("cannot start a thread: {0}")]
     Thread(io::Error),
 }
 
@@ -54,7 +55,10 @@ impl StartError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Data(error) => Some(error.hint().into()),
-            Self::Taken(at) => Some(format!("`--listen {}:0` picks a free port", at.ip())),
+            Self::Taken(at) => {
+                let free = SocketAddr::new(at.ip(), 0);
+                Some(format!("`--listen {free}` picks a free one"))
+            }
             Self::Listen(..) => Some("`--listen ADDRESS:PORT` names another address".into()),
             Self::Thread(_) => None,
         }
@@ -114,8 +118,14 @@ impl Server {
             .local_addr()
             .map_err(|error| StartError::Listen(at, error))?;
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let compute = ComputePool::start(cores).map_err(StartError::Thread)?;
         let drain = Duration::from_millis(settings.drain_ms);
-        let edge = Arc::new(Edge::new(settings, store.handle().clone(), runners, cores));
+        let edge = Arc::new(Edge::new(
+            settings,
+            store.handle().clone(),
+            runners,
+            compute,
+        ));
         let rooms = Rooms::new(edge, 2 * cores);
         // The recorder is the process's; a second server in it shares the first one's.
         let recorder = PrometheusBuilder::new().build_recorder();

@@ -19,9 +19,10 @@ use crate::room::job::{ComputeId, Job, JobDone};
 use crate::room::presence::Presence;
 use crate::room::session::Link;
 use crate::store::Part;
-use crate::store::envelope::RecordKind;
-use doc::document::{Document, read_document_record, read_snapshot};
+use crate::store::envelope::{Record, RecordKind};
+use doc::document::Document;
 use doc::job::{DocumentJob, DocumentJobDone, LoadDocument};
+use doc::records::{read_document_record, read_snapshot};
 
 /// Makes collab rooms.
 #[must_use]
@@ -33,8 +34,8 @@ pub fn collab_rooms() -> Arc<BehaviourFactory> {
 #[derive(Debug, Default)]
 struct Collab {
     documents: BTreeMap<String, Document>,
-    /// The job that reads the past, and up to where each document's snapshot reaches.
-    loading: Option<(ComputeId, BTreeMap<String, u64>)>,
+    /// The job that reads the past.
+    loading: Option<ComputeId>,
 }
 
 impl Collab {
@@ -92,12 +93,12 @@ impl Collab {
 
 impl Behaviour for Collab {
     fn load(&mut self, past: Past, cx: &mut Cx<'_>) -> Result<Progress, Fault> {
-        let (documents, covered) = documents_of(past)?;
+        let documents = documents_of(past)?;
         if documents.is_empty() {
             return Ok(Progress::Ready);
         }
         let id = cx.compute(Job::Document(DocumentJob::Load(documents)));
-        self.loading = Some((id, covered));
+        self.loading = Some(id);
         Ok(Progress::Working)
     }
 
@@ -227,12 +228,8 @@ impl Behaviour for Collab {
         done: JobDone,
         cx: &mut Cx<'_>,
     ) -> Result<Progress, Fault> {
-        if self
-            .loading
-            .as_ref()
-            .is_some_and(|(loading, _)| *loading == id)
-        {
-            let (_, covered) = self.loading.take().expect("checked above");
+        if self.loading == Some(id) {
+            self.loading = None;
             let JobDone::Document(DocumentJobDone::Loaded(documents)) = done else {
                 return Err(Fault("the documents cannot be read".into()));
             };
@@ -241,10 +238,8 @@ impl Behaviour for Collab {
                     let note = format!("stored update at seq {seq} cannot be read: {error}");
                     cx.effects.push(Effect::Note(note));
                 }
-                let name = loaded.past.name.clone();
-                let base_seq = covered.get(&name).copied().unwrap_or(0);
-                self.documents
-                    .insert(name, Document::from_loaded(loaded, base_seq));
+                let name = loaded.name.clone();
+                self.documents.insert(name, Document::from_loaded(loaded));
             }
         } else if let Some(document) = self.documents.values_mut().find(|d| d.runs(id)) {
             match done {
@@ -275,10 +270,8 @@ impl Behaviour for Collab {
 
     fn after_event(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
         let keeps = |effect: &Effect| matches!(effect, Effect::Snapshot(..));
-        let kept_one = cx.effects.iter().any(keeps);
-        for document in self.documents.values_mut() {
-            document.work(cx);
-            if kept_one {
+        if cx.effects.iter().any(keeps) {
+            for document in self.documents.values_mut() {
                 document.renew_snapshot(cx);
             }
         }
@@ -319,45 +312,38 @@ impl Behaviour for Collab {
     }
 }
 
-/// Sorts the past by document: what each job input is, and up to where its snapshot reaches.
-fn documents_of(past: Past) -> Result<(Vec<LoadDocument>, BTreeMap<String, u64>), Fault> {
+/// Sorts the past by document.
+fn documents_of(past: Past) -> Result<Vec<LoadDocument>, Fault> {
     let mut documents: BTreeMap<String, LoadDocument> = BTreeMap::new();
-    let mut covered = BTreeMap::new();
-    let blank = |name: &str| LoadDocument {
-        name: name.into(),
-        base: Bytes::new(),
-        tail: Vec::new(),
-        unmergeable: Vec::new(),
-    };
     for (part, seq, data) in past.snapshots {
         let Part::Document(name) = part else { continue };
-        let (base, unmergeable) = read_snapshot(&data)
+        let (base, unmerged) = read_snapshot(&data)
             .map_err(|error| Fault(format!("a document's snapshot cannot be read: {error}")))?;
-        covered.insert(name.clone(), seq);
-        documents.insert(
-            name.clone(),
-            LoadDocument {
-                base,
-                unmergeable,
-                ..blank(&name)
-            },
-        );
+        // What was not merged then is tried again: its causes may have come, or yrs be mended.
+        let tail = unmerged.into_iter().map(|update| (seq, update)).collect();
+        let document = LoadDocument {
+            name: name.clone(),
+            base,
+            base_seq: seq,
+            tail,
+        };
+        documents.insert(name, document);
     }
-    for (seq, record) in past
-        .records
-        .into_iter()
-        .filter(|(_, r)| r.kind == RecordKind::Document)
-    {
+    let is_update = |record: &Record| record.kind == RecordKind::Document;
+    for (seq, record) in past.records.into_iter().filter(|(_, r)| is_update(r)) {
         let (name, update) = read_document_record(&record.data)
             .map_err(|error| Fault(format!("the record at seq {seq} cannot be read: {error}")))?;
-        if covered.get(name).is_some_and(|covered| *covered >= seq) {
-            continue;
-        }
-        documents
+        let document = documents
             .entry(name.into())
-            .or_insert_with(|| blank(name))
-            .tail
-            .push((seq, update));
+            .or_insert_with(|| LoadDocument {
+                name: name.into(),
+                base: Bytes::new(),
+                base_seq: 0,
+                tail: Vec::new(),
+            });
+        if seq > document.base_seq {
+            document.tail.push((seq, update));
+        }
     }
-    Ok((documents.into_values().collect(), covered))
+    Ok(documents.into_values().collect())
 }

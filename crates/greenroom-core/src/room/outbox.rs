@@ -125,7 +125,7 @@ impl Seat {
     }
 }
 
-/// What [`Outbox::take`] gave.
+/// What taking frames gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
     /// Nothing more is to be sent now.

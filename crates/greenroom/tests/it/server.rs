@@ -188,7 +188,7 @@ fn a_port_that_is_taken_is_named() {
         "",
         "\
 error: port PORT on 127.0.0.1 is taken
-hint: `greenroom dev --listen 127.0.0.1:0` picks a free one
+hint: `--listen 127.0.0.1:0` picks a free one
 ",
     );
 }

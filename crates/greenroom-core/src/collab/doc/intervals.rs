@@ -127,12 +127,16 @@ pub(super) fn covers(set: &IdSet, client: u64, start: u32, end: u32) -> bool {
 }
 
 /// The parts of `start..end` of that client that are not in `set`, lowest first.
-pub(super) fn gaps(set: &IdSet, client: u64, start: u32, end: u32) -> Vec<(u32, u32)> {
-    match set.get(&client) {
-        Some(known) => known.gaps(start, end).collect(),
-        None if start < end => vec![(start, end)],
-        None => Vec::new(),
-    }
+pub(super) fn gaps(
+    set: &IdSet,
+    client: u64,
+    start: u32,
+    end: u32,
+) -> impl Iterator<Item = (u32, u32)> {
+    let known = set.get(&client);
+    let whole = (known.is_none() && start < end).then_some((start, end));
+    let gaps = known.map(|known| known.gaps(start, end));
+    gaps.into_iter().flatten().chain(whole)
 }
 
 #[cfg(test)]

@@ -1,17 +1,19 @@
 //! The heavy work on documents, off the room's task: reading the past, applying updates in batches,
-//! encoding state for joiners and snapshots, trying a suspicious update.
+//! encoding state for joiners and snapshots.
 
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use greenroom_service::SessionId;
 
 use super::engine::Engine;
-use super::shadow::Shadow;
+use super::shadow::{Shadow, Verdict};
 use super::update::{Digest, StateVector};
 
-/// Work on documents.
+/// Work on documents. Run it on a thread with [`ENGINE_STACK_BYTES`] of stack: yrs recurses into
+/// what it integrates.
+///
+/// [`ENGINE_STACK_BYTES`]: super::update::ENGINE_STACK_BYTES
 #[derive(Debug)]
 pub enum DocumentJob {
     /// Read the past of all documents of a room.
@@ -36,18 +38,26 @@ pub struct LoadDocument {
     pub name: String,
     /// Its snapshot, an update; empty when there is none.
     pub base: Bytes,
-    /// The updates since, with their seqs.
+    /// The last record that the snapshot includes; 0 when there is none.
+    pub base_seq: u64,
+    /// The updates that are not in it, with their seqs, in order.
     pub tail: Vec<(u64, Bytes)>,
-    /// Updates that yrs could not take in, served as they are.
-    pub unmergeable: Vec<Bytes>,
 }
 
 /// A document as it was read.
 #[derive(Debug)]
 pub struct LoadedDocument {
-    /// The past that was read, damaged updates taken out.
-    pub past: LoadDocument,
-    /// What it adds up to.
+    /// Its name.
+    pub name: String,
+    /// Its snapshot, an update; empty when there is none.
+    pub base: Bytes,
+    /// The last record that the snapshot includes; 0 when there is none.
+    pub base_seq: u64,
+    /// The updates since, each ready after those before it.
+    pub tail: Vec<(u64, Bytes)>,
+    /// The updates whose causes are not there.
+    pub parked: Vec<(u64, Bytes, Digest)>,
+    /// What snapshot and tail add up to.
     pub shadow: Shadow,
     /// Updates that could not be read, with their seqs and why.
     pub unreadable: Vec<(u64, String)>,
@@ -58,20 +68,18 @@ pub struct LoadedDocument {
 pub struct Work {
     /// The document's name.
     pub name: String,
-    /// The cached document and the last record in it.
-    pub engine: Option<(Engine, u64)>,
+    /// The cached document, and how many updates of the tail are in it.
+    pub engine: Option<(Engine, usize)>,
     /// The snapshot, an update; empty when there is none.
     pub base: Bytes,
-    /// Every update since the snapshot, with its seq.
+    /// Every update since the snapshot, with its seq, each ready after those before it.
     pub tail: Vec<(u64, Bytes)>,
-    /// The last record of the room when the job was made: all of `tail` is at or below it.
-    pub seq: u64,
+    /// Whether an earlier update could not be merged, so that later ones may lack their causes.
+    pub careful: bool,
     /// Whether the whole state is to be encoded.
     pub encode: bool,
     /// Sessions that want what they lack.
     pub diffs: Vec<(SessionId, StateVector)>,
-    /// An update that is to be tried: taken in for good only if everything still works after it.
-    pub trial: Option<Bytes>,
 }
 
 /// A document after the work.
@@ -79,19 +87,14 @@ pub struct Work {
 pub struct Worked {
     /// The document's name.
     pub name: String,
-    /// The cached document and the last record in it; `None` when it cannot be built or the trial
-    /// broke it.
-    pub engine: Option<(Engine, u64)>,
-    /// The last record of the room when the job was made.
-    pub seq: u64,
+    /// The cached document, with all of the tail in it but what failed.
+    pub engine: Option<Engine>,
     /// The whole state, if it was asked for and could be made.
     pub encoded: Option<Bytes>,
     /// What each session lacks; nobody is in it when the document could not be built.
     pub diffs: Vec<(SessionId, Bytes)>,
-    /// Updates that could not be taken in, with their seqs and why; the state is without them.
+    /// Updates that could not be merged, with their seqs and why; the state is without them.
     pub failed: Vec<(u64, String)>,
-    /// How the trial went, if there was one.
-    pub trial: Option<Result<(), String>>,
     /// Why the document could not be built at all.
     pub broken: Option<String>,
 }
@@ -110,35 +113,60 @@ impl DocumentJob {
 }
 
 /// Builds the shadow without yrs: our own reader is enough.
-fn load(mut past: LoadDocument) -> LoadedDocument {
-    let mut shadow = Shadow::default();
-    let mut unreadable = Vec::new();
-    if !past.base.is_empty() {
-        match Digest::read(&past.base) {
-            Ok(digest) => shadow.apply(&digest),
-            Err(error) => unreadable.push((0, error.to_string())),
+fn load(past: LoadDocument) -> LoadedDocument {
+    let mut loaded = LoadedDocument {
+        name: past.name,
+        base: past.base,
+        base_seq: past.base_seq,
+        tail: Vec::new(),
+        parked: Vec::new(),
+        shadow: Shadow::default(),
+        unreadable: Vec::new(),
+    };
+    if !loaded.base.is_empty() {
+        match Digest::read(&loaded.base) {
+            Ok(digest) => loaded.shadow.apply(&digest),
+            Err(error) => loaded.unreadable.push((loaded.base_seq, error.to_string())),
         }
     }
-    for raw in &past.unmergeable {
-        if let Ok(digest) = Digest::read(raw) {
-            shadow.apply(&digest);
+    for (seq, update) in past.tail {
+        match Digest::read(&update) {
+            Ok(digest) => match loaded.shadow.verdict(&digest) {
+                Verdict::NoOp => {}
+                Verdict::Ready => {
+                    loaded.shadow.apply(&digest);
+                    loaded.tail.push((seq, update));
+                    unpark(&mut loaded.shadow, &mut loaded.parked, &mut loaded.tail);
+                }
+                Verdict::Pending => loaded.parked.push((seq, update, digest)),
+                Verdict::Refused(error) => loaded.unreadable.push((seq, error.to_string())),
+            },
+            Err(error) => loaded.unreadable.push((seq, error.to_string())),
         }
     }
-    past.tail
-        .retain(|(seq, update)| match Digest::read(update) {
-            Ok(digest) => {
-                shadow.apply(&digest);
-                true
-            }
-            Err(error) => {
-                unreadable.push((*seq, error.to_string()));
+    loaded
+}
+
+/// Moves parked updates whose causes have come to the tail, behind those causes.
+pub(crate) fn unpark(
+    shadow: &mut Shadow,
+    parked: &mut Vec<(u64, Bytes, Digest)>,
+    tail: &mut Vec<(u64, Bytes)>,
+) {
+    loop {
+        let before = parked.len();
+        parked.retain(|(seq, update, digest)| match shadow.verdict(digest) {
+            Verdict::Pending | Verdict::Refused(_) => true,
+            Verdict::NoOp => false,
+            Verdict::Ready => {
+                shadow.apply(digest);
+                tail.push((*seq, update.clone()));
                 false
             }
         });
-    LoadedDocument {
-        past,
-        shadow,
-        unreadable,
+        if parked.len() == before || parked.is_empty() {
+            return;
+        }
     }
 }
 
@@ -147,19 +175,14 @@ impl Work {
         let mut worked = Worked {
             name: std::mem::take(&mut self.name),
             engine: None,
-            seq: self.seq,
             encoded: None,
             diffs: Vec::new(),
             failed: Vec::new(),
-            trial: None,
             broken: None,
         };
         let engine = match self.up_to_date(&mut worked.failed) {
             Ok(engine) => engine,
             Err(error) => {
-                worked.trial = self
-                    .trial
-                    .map(|_| Err("the document cannot be built".into()));
                 worked.broken = Some(error);
                 return worked;
             }
@@ -171,88 +194,76 @@ impl Work {
             (whole, lacks.collect::<Vec<_>>())
         });
         match encoded {
-            Ok((whole, diffs)) => (worked.encoded, worked.diffs) = (whole, diffs),
-            Err(error) => {
-                worked.trial = self
-                    .trial
-                    .map(|_| Err("the document cannot be encoded".into()));
-                worked.broken = Some(error);
-                return worked;
+            Ok((whole, diffs)) => {
+                (worked.encoded, worked.diffs) = (whole, diffs);
+                worked.engine = Some(engine);
             }
-        }
-        match &self.trial {
-            None => worked.engine = Some((engine, self.seq)),
-            Some(update) => match try_update(engine, update) {
-                Ok(engine) => {
-                    worked.trial = Some(Ok(()));
-                    worked.engine = Some((engine, self.seq));
-                }
-                Err(error) => worked.trial = Some(Err(error)),
-            },
+            Err(error) => worked.broken = Some(error),
         }
         worked
     }
 
     /// The document with all of the tail in it, but for those updates that it cannot take.
     fn up_to_date(&mut self, failed: &mut Vec<(u64, String)>) -> Result<Engine, String> {
-        if let Some((mut engine, seq)) = self.engine.take() {
-            let news = self
-                .tail
-                .iter()
-                .filter(|(at, _)| *at > seq)
-                .map(|(_, update)| update);
-            if matches!(guarded(|| engine.apply(news)), Ok(Ok(()))) {
+        if let Some((mut engine, merged)) = self.engine.take().filter(|_| !self.careful) {
+            let news = self.tail[merged..].iter();
+            if matches!(guarded(|| engine.apply(news.map(|(_, u)| u))), Ok(Ok(()))) {
                 return Ok(engine);
             }
         }
-        let mut left_out = BTreeSet::new();
-        let mut one_by_one = false;
-        loop {
-            let mut engine = guarded(|| {
-                let mut engine = Engine::new();
-                let base = Some(&self.base).filter(|base| !base.is_empty());
-                engine.apply(base).map_err(|(_, error)| error)?;
-                Ok::<Engine, String>(engine)
-            })??;
-            let kept: Vec<_> = self
-                .tail
-                .iter()
-                .filter(|(seq, _)| !left_out.contains(seq))
-                .collect();
-            // All at once is several times cheaper than one by one; one by one finds the culprit.
-            if !one_by_one {
-                let all = kept.iter().map(|(_, update)| update);
-                if matches!(guarded(|| engine.apply(all)), Ok(Ok(()))) {
-                    return Ok(engine);
-                }
-                one_by_one = true;
-                continue;
-            }
-            let culprit =
-                kept.iter()
-                    .find_map(|(seq, update)| match guarded(|| engine.apply([update])) {
-                        Ok(Ok(())) => None,
-                        Ok(Err((_, error))) | Err(error) => Some((*seq, error)),
-                    });
-            let Some((seq, error)) = culprit else {
+        if !self.careful {
+            // All at once is several times cheaper than one by one.
+            let mut engine = self.base_alone()?;
+            let all = self.tail.iter().map(|(_, update)| update);
+            if matches!(guarded(|| engine.apply(all)), Ok(Ok(()))) {
                 return Ok(engine);
-            };
-            left_out.insert(seq);
-            failed.push((seq, error));
+            }
+        }
+        self.one_by_one(failed)
+    }
+
+    fn base_alone(&self) -> Result<Engine, String> {
+        guarded(|| {
+            let mut engine = Engine::new();
+            let base = Some(&self.base).filter(|base| !base.is_empty());
+            engine.apply(base).map_err(|(_, error)| error)?;
+            Ok(engine)
+        })?
+    }
+
+    /// Finds what cannot be merged. A document that panicked is of no use, so each culprit costs a
+    /// fresh start without it. What lacks its causes then is left out too: yrs loses contents when
+    /// it keeps updates for later.
+    fn one_by_one(&self, failed: &mut Vec<(u64, String)>) -> Result<Engine, String> {
+        let base = (!self.base.is_empty()).then(|| Digest::read(&self.base));
+        let base = base.transpose().map_err(|error| error.to_string())?;
+        'anew: loop {
+            let mut engine = self.base_alone()?;
+            let mut known = base.as_ref().map(Shadow::of).unwrap_or_default();
+            for (seq, update) in &self.tail {
+                if failed.iter().any(|(left_out, _)| left_out == seq) {
+                    continue;
+                }
+                let digest = Digest::read(update).map_err(|error| error.to_string())?;
+                match known.verdict(&digest) {
+                    Verdict::Ready => {}
+                    Verdict::NoOp => continue,
+                    Verdict::Pending | Verdict::Refused(_) => {
+                        failed.push((*seq, "what it builds on could not be merged".into()));
+                        continue;
+                    }
+                }
+                match guarded(|| engine.apply([update])) {
+                    Ok(Ok(())) => known.apply(&digest),
+                    Ok(Err((_, error))) | Err(error) => {
+                        failed.push((*seq, error));
+                        continue 'anew;
+                    }
+                }
+            }
+            return Ok(engine);
         }
     }
-}
-
-/// Takes `update` in, and gives the document back only if it can still be encoded, read and diffed.
-fn try_update(mut engine: Engine, update: &Bytes) -> Result<Engine, String> {
-    guarded(move || {
-        engine.apply([update]).map_err(|(_, error)| error)?;
-        let whole = engine.encode();
-        let _ = engine.diff(&StateVector::default());
-        let mut reloaded = Engine::new();
-        reloaded.apply([&whole]).map_err(|(_, error)| error)?;
-        Ok(engine)
-    })?
 }
 
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {

@@ -218,7 +218,7 @@ fn push(txn: &mut TransactionMut, list: &ArrayRef, at: u32, kind: u8) {
 
 fn set(txn: &mut TransactionMut, map: &MapRef, key: u8, kind: u8) {
     let key = ["x", "y", "漢"][usize::from(key % 3)];
-    match kind % 4 {
+    match kind % 5 {
         0 => {
             map.remove(txn, key);
         }
@@ -232,6 +232,9 @@ fn set(txn: &mut TransactionMut, map: &MapRef, key: u8, kind: u8) {
                 map.insert(txn, key, MapPrelim::default());
             }
         },
+        3 => {
+            map.insert(txn, key, document(9));
+        }
         _ => {
             map.insert(txn, key, f64::from(kind));
         }

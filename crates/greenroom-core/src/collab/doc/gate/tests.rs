@@ -6,7 +6,7 @@ use super::*;
 use crate::collab::doc::shadow::{Shadow, Verdict};
 use crate::collab::doc::tests::{any_edit, apply, document, play, session};
 use crate::collab::doc::update::tests::nested;
-use crate::collab::doc::update::{CLIENTS_MAX, TYPE_NESTING_MAX};
+use crate::collab::doc::update::{CLIENTS_MAX, ENGINE_STACK_BYTES, TYPE_NESTING_MAX};
 use crate::protocol::lib0::{ReadError, put_var_uint};
 
 #[test]
@@ -88,10 +88,17 @@ fn mutations() -> impl Strategy<Value = Vec<Mutations>> {
 }
 
 /// The deepest and the widest updates that pass do not end the process: what the engine does
-/// recursively fits the 2 MiB of a test's thread.
+/// recursively fits the stack that we ask for.
 #[test]
 fn the_engine_survives_the_limits() {
+    let thread = std::thread::Builder::new().stack_size(ENGINE_STACK_BYTES);
+    let limits = thread.spawn(apply_the_limits).expect("a thread");
+    limits.join().expect("survives");
+}
+
+fn apply_the_limits() {
     let server = document(1);
+    let empty = document(1);
     let nested = nested(usize::from(TYPE_NESTING_MAX) + 1);
     check_update(Bytes::from(nested.clone())).expect("at the limit");
     apply(&server, &nested).expect("well-formed");
@@ -100,8 +107,9 @@ fn the_engine_survives_the_limits() {
     // Each client's struct stands to the right of the next lower client's; the lowest is missing.
     let chain = |first: u64| {
         let mut update = BytesMut::new();
-        put_var_uint(&mut update, CLIENTS_MAX as u64);
-        for client in first..first + CLIENTS_MAX as u64 {
+        let clients = CLIENTS_MAX as u64 - 1;
+        put_var_uint(&mut update, clients);
+        for client in first..first + clients {
             update.extend([1]);
             put_var_uint(&mut update, client);
             update.extend([0, 0x84]);
@@ -126,7 +134,13 @@ fn the_engine_survives_the_limits() {
     shadow.apply(&cause.digest);
     assert!(!shadow.has_pending());
     assert!(!server.transact().has_missing_updates());
-    assert_eq!(shadow.state_vector().iter().len(), CLIENTS_MAX + 1);
+    assert_eq!(shadow.state_vector().iter().len(), CLIENTS_MAX);
+    // Its snapshot, which brings all at once.
+    let snapshot = server
+        .transact()
+        .encode_state_as_update_v1(&yrs::StateVector::default());
+    apply(&empty, &snapshot).expect("well-formed");
+    assert!(!empty.transact().has_missing_updates());
 }
 
 proptest! {

@@ -101,26 +101,37 @@ impl Shadow {
         unmet.map(|cause| cause.id.client)
     }
 
-    fn integrate<'m>(&mut self, client: u64, run: &Run, marks: impl Iterator<Item = &'m Mark>) {
-        let mut marks = marks.peekable();
-        while let Some(mark) = marks.next() {
-            let base = mark.base.map_or(0, |id| self.level(id).level);
-            let level = Level {
-                level: base.saturating_add(mark.level),
-                is_type: mark.is_type,
-            };
-            let start = mark.clock.max(run.start);
-            let end = marks.peek().map_or(run.end, |next| next.clock);
-            // What is known already stays as it is.
-            for (start, end) in intervals::gaps(&self.known, client, start, end) {
-                let depth = level.level.saturating_add(level.is_type.into());
-                self.nesting = self.nesting.max(depth);
-                self.levels
-                    .entry(client)
-                    .or_default()
-                    .set(start, end, level);
+    fn integrate<'m>(
+        &mut self,
+        client: u64,
+        run: &Run,
+        mut marks: impl Iterator<Item = &'m Mark> + Clone,
+    ) {
+        // Where nothing is nested, all lies at level zero, which needs no entry.
+        if self.nesting > 0 || marks.clone().any(|mark| mark.is_type || mark.level > 0) {
+            let mut next = marks.next();
+            while let Some(mark) = next {
+                next = marks.next();
+                let start = mark.clock.max(run.start);
+                let end = next.map_or(run.end, |next| next.clock);
+                self.place(client, start, end, mark);
             }
         }
         self.insert_known(client, run.start, run.end);
+    }
+
+    /// Notes how deep `start..end` lies. What is known already stays as it is.
+    fn place(&mut self, client: u64, start: u32, end: u32, mark: &Mark) {
+        let base = mark.base.map_or(0, |id| self.level(id).level);
+        let level = Level {
+            level: base.saturating_add(mark.level),
+            is_type: mark.is_type,
+        };
+        let depth = level.level.saturating_add(level.is_type.into());
+        let levels = self.levels.entry(client).or_default();
+        for (start, end) in intervals::gaps(&self.known, client, start, end) {
+            self.nesting = self.nesting.max(depth);
+            levels.set(start, end, level);
+        }
     }
 }

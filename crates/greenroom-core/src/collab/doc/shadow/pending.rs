@@ -41,6 +41,16 @@ impl Pending {
         self.types
     }
 
+    /// How many clients have structs that wait.
+    pub(super) fn clients(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether structs of that client wait.
+    pub(super) fn has_client(&self, client: u64) -> bool {
+        self.held.contains_key(&client)
+    }
+
     /// Whether structs of that client may set something free.
     pub(super) fn waits_for(&self, client: u64) -> bool {
         self.roots.contains(&client)
@@ -51,7 +61,7 @@ impl Pending {
         let Some(held) = self.held.get(&client) else {
             return false;
         };
-        let mut gaps = intervals::gaps(known, client, start, end).into_iter();
+        let mut gaps = intervals::gaps(known, client, start, end);
         gaps.all(|(mut start, end)| {
             let first = held.partition_point(|held| held.run.end <= start);
             for Held { run, .. } in &held[first..] {

@@ -6,8 +6,8 @@ use yrs::{Doc, ReadTxn, Transact};
 
 use super::*;
 use crate::collab::doc::tests::{Step, any_edit, apply, document, play, session, text_edit};
-use crate::collab::doc::update::TYPE_NESTING_MAX;
 use crate::collab::doc::update::tests::nested;
+use crate::collab::doc::update::{CLIENTS_MAX, TYPE_NESTING_MAX, UpdateError};
 use crate::protocol::lib0::put_var_uint;
 
 /// What the engine's document knows, in comparable form.
@@ -137,7 +137,7 @@ fn check(
                 after.pending
             );
         }
-        prop_assert_ne!(verdict, Verdict::TooDeep);
+        prop_assert!(!matches!(verdict, Verdict::Refused(_)));
     }
     if shadow.has_pending() {
         return Ok(());
@@ -266,6 +266,34 @@ fn what_waits_is_set_free() {
 }
 
 #[test]
+fn clients_do_not_exceed_the_limit() {
+    let clients = |clients: std::ops::Range<usize>| {
+        let mut update = BytesMut::new();
+        put_var_uint(&mut update, clients.len() as u64);
+        for client in clients {
+            update.extend([1]);
+            put_var_uint(&mut update, client as u64);
+            update.extend([0, 0, 1]);
+        }
+        update.extend([0]);
+        digest(&update)
+    };
+    let mut shadow = Shadow::of(&clients(0..CLIENTS_MAX - 1));
+    let one_more = clients(CLIENTS_MAX..CLIENTS_MAX + 1);
+    let two_more = clients(CLIENTS_MAX..CLIENTS_MAX + 2);
+    let refused = Verdict::Refused(UpdateError::Clients);
+    assert_eq!(shadow.verdict(&two_more), refused);
+    assert_eq!(shadow.verdict(&one_more), Verdict::Ready);
+    shadow.apply(&one_more);
+    assert_eq!(shadow.verdict(&two_more), refused);
+    // Who is known goes on.
+    assert_eq!(
+        shadow.verdict(&digest(&[1, 1, 5, 1, 0, 1, 0])),
+        Verdict::Ready
+    );
+}
+
+#[test]
 fn types_do_not_nest_beyond_the_limit() {
     let max = usize::from(TYPE_NESTING_MAX);
     let mut shadow = Shadow::default();
@@ -289,7 +317,10 @@ fn types_do_not_nest_beyond_the_limit() {
     };
     let last = max as u32 / 2 - 1;
     assert_eq!(shadow.verdict(&inner(max / 2, last)), Verdict::Ready);
-    assert_eq!(shadow.verdict(&inner(max / 2 + 2, last)), Verdict::TooDeep);
+    assert_eq!(
+        shadow.verdict(&inner(max / 2 + 2, last)),
+        Verdict::Refused(UpdateError::Nested)
+    );
     // As many types further out are fine, though their number alone could be too deep.
     assert_eq!(shadow.verdict(&inner(max / 2 + 2, 0)), Verdict::Ready);
     // What has no place yet counts as if each lay in the other.
@@ -299,11 +330,14 @@ fn types_do_not_nest_beyond_the_limit() {
     );
     assert_eq!(
         shadow.verdict(&inner(max / 2 + 2, last + 1)),
-        Verdict::TooDeep
+        Verdict::Refused(UpdateError::Nested)
     );
     shadow.apply(&inner(max / 2 - 2, last + 1));
     let more = [1, 3, 8, 0, 7, 0, 9, 0, 1, 7, 0, 8, 0, 1, 7, 0, 8, 1, 1, 0];
-    assert_eq!(shadow.verdict(&digest(&more)), Verdict::TooDeep);
+    assert_eq!(
+        shadow.verdict(&digest(&more)),
+        Verdict::Refused(UpdateError::Nested)
+    );
 }
 
 proptest! {

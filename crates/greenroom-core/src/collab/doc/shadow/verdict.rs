@@ -3,7 +3,9 @@
 use super::Shadow;
 use crate::collab::doc::integrate::{Queue, Work, integrate};
 use crate::collab::doc::intervals::{self, Intervals};
-use crate::collab::doc::update::{Cause, Digest, Id, Mark, Run, Section, TYPE_NESTING_MAX};
+use crate::collab::doc::update::{
+    CLIENTS_MAX, Cause, Digest, Id, Mark, Run, Section, TYPE_NESTING_MAX, UpdateError,
+};
 
 /// What an update is to a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,20 +18,20 @@ pub enum Verdict {
     Ready,
     /// Something is missing, or this is what something waits for: the slow path.
     Pending,
-    /// Shared types would, or could, lie in one another deeper than
-    /// [`TYPE_NESTING_MAX`]: refuse it. An honest update gets here only when it comes
-    /// before its causes; the sender's handshake brings it again in order.
-    TooDeep,
+    /// It goes beyond a bound of the document. [`UpdateError::Clients`]: the structs of more
+    /// clients than `CLIENTS_MAX`. [`UpdateError::Nested`]: shared types would, or could, lie in
+    /// one another deeper than `TYPE_NESTING_MAX`. "Could" is said of what comes before its
+    /// causes; an honest sender's handshake brings it again in order.
+    Refused(UpdateError),
 }
 
 pub(super) fn verdict(shadow: &Shadow, digest: &Digest) -> Verdict {
     if is_known(shadow, digest) {
         return Verdict::NoOp;
     }
-    let unlocks = || {
-        let mut sections = digest.sections().iter();
-        sections.any(|section| shadow.pending.waits_for(section.client))
-    };
+    if clients(shadow, digest) > CLIENTS_MAX {
+        return Verdict::Refused(UpdateError::Clients);
+    }
     // Each shared type of the update can add one level, which is rarely too much.
     let types = shadow.pending.types() + digest.types();
     let may_be_too_deep = usize::from(shadow.nesting) + types > usize::from(TYPE_NESTING_MAX);
@@ -39,17 +41,35 @@ pub(super) fn verdict(shadow: &Shadow, digest: &Digest) -> Verdict {
         0
     };
     let mut strict = Strict::new(shadow, digest, levels);
-    if unlocks() || !strict.is_ready() {
-        return if may_be_too_deep {
-            Verdict::TooDeep
-        } else {
-            Verdict::Pending
-        };
+    let is_ready = !unlocks(shadow, digest) && strict.is_ready();
+    if strict.deepest > TYPE_NESTING_MAX || (may_be_too_deep && !is_ready) {
+        return Verdict::Refused(UpdateError::Nested);
     }
-    if strict.deepest > TYPE_NESTING_MAX {
-        return Verdict::TooDeep;
+    if is_ready {
+        Verdict::Ready
+    } else {
+        Verdict::Pending
     }
-    Verdict::Ready
+}
+
+/// The clients whose structs the document would hold or keep waiting.
+fn clients(shadow: &Shadow, digest: &Digest) -> usize {
+    let before = shadow.known.len() + shadow.pending.clients();
+    let sections = digest.sections();
+    if before + sections.len() <= CLIENTS_MAX {
+        return before + sections.len();
+    }
+    let is_new = |section: &&Section| {
+        let Section { client, .. } = **section;
+        !shadow.known.contains_key(&client) && !shadow.pending.has_client(client)
+    };
+    before + sections.iter().filter(is_new).count()
+}
+
+/// Whether it brings what something may wait for.
+fn unlocks(shadow: &Shadow, digest: &Digest) -> bool {
+    let mut sections = digest.sections().iter();
+    sections.any(|section| shadow.pending.waits_for(section.client))
 }
 
 /// Whether each struct is integrated or waits, and each deletion was seen.

@@ -2,7 +2,8 @@
 
 use super::read::{Content, Place};
 use super::{
-    CLOCK_MAX, Cause, Deleted, Digest, Fit, Id, Mark, Run, Section, TYPE_NESTING_MAX, UpdateError,
+    CLOCK_MAX, Cause, Deleted, Digest, Fit, Id, Mark, Run, SUB_DOCUMENTS_MAX, Section,
+    TYPE_NESTING_MAX, UpdateError,
 };
 
 /// A digest that is being read.
@@ -17,6 +18,7 @@ pub(super) struct Builder {
     delete_clients: Vec<u64>,
     /// The end of the last deletion of this client.
     delete_end: u32,
+    sub_documents: usize,
 }
 
 impl Builder {
@@ -36,12 +38,23 @@ impl Builder {
             stretch: 0,
             delete_clients: Vec::new(),
             delete_end: 0,
+            sub_documents: 0,
         }
     }
 
     /// The contents fit no better than this.
     pub(super) fn fit(&mut self, fit: Fit) {
         self.digest.fit = self.digest.fit.max(fit);
+    }
+
+    /// Another sub-document: only the engine knows whether it is fine.
+    pub(super) fn sub_document(&mut self) -> Result<(), UpdateError> {
+        self.fit(Fit::Check);
+        self.sub_documents += 1;
+        if self.sub_documents > SUB_DOCUMENTS_MAX {
+            return Err(UpdateError::SubDocuments);
+        }
+        Ok(())
     }
 
     /// The structs of `client` from `clock` on follow.

@@ -150,7 +150,7 @@ fn content(
             live(len)
         }
         9 => {
-            builder.fit(Fit::Check);
+            builder.sub_document()?;
             reader.var_string()?;
             reader.skip_any(ANY_NESTING_MAX)?;
             one

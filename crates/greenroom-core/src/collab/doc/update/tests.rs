@@ -131,6 +131,19 @@ fn bounds_every_depth() {
     assert!(Digest::read(&nested(types + 1)).is_ok());
     assert_eq!(Digest::read(&nested(types + 2)), Err(UpdateError::Nested));
 
+    let sub_documents = |n: usize| {
+        let mut update = BytesMut::new();
+        put_var_uint(&mut update, 1);
+        put_var_uint(&mut update, n as u64);
+        update.extend([5, 0]);
+        update.extend([9, 1, 0, 0, 127].repeat(n));
+        update.extend([0]);
+        Digest::read(&update).map(drop)
+    };
+    assert_eq!(sub_documents(SUB_DOCUMENTS_MAX), Ok(()));
+    let refused = Err(UpdateError::SubDocuments);
+    assert_eq!(sub_documents(SUB_DOCUMENTS_MAX + 1), refused);
+
     let clients = |n: usize| {
         let mut update = BytesMut::new();
         put_var_uint(&mut update, n as u64);
