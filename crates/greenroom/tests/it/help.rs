@@ -52,12 +52,13 @@ Run a server for others
 Usage: greenroom serve [OPTIONS]
 
 Options:
-      --listen <ADDR:PORT>  Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8080, or PORT] [env: GREENROOM_LISTEN]
-      --origin <ORIGIN>     Pages that may connect: `https://app.example.com`, `*.example.com` or `*`; repeatable [env: GREENROOM_ORIGIN]
-      --log <FORM>          Form of the log; auto: text on a terminal, else JSON [env: GREENROOM_LOG] [default: auto] [possible values: auto, text, json]
-      --data <DIR>          Where data is kept; `:memory:` keeps nothing [env: GREENROOM_DATA] [default: ./data]
-      --insecure            Ask nobody for a token: anyone who reaches the port can read and change every room [env: GREENROOM_INSECURE]
-  -h, --help                Print help
+      --listen <ADDR:PORT>    Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8080, or PORT] [env: GREENROOM_LISTEN]
+      --origin <ORIGIN>       Pages that may connect: `https://app.example.com`, `*.example.com` or `*`; repeatable [env: GREENROOM_ORIGIN]
+      --rooms <PATTERN=KIND>  What rooms are, by name: `counter/*=counter` (kinds: collab, relay, counter); repeatable [env: GREENROOM_ROOMS]
+      --log <FORM>            Form of the log; auto: text on a terminal, else JSON [env: GREENROOM_LOG] [default: auto] [possible values: auto, text, json]
+      --data <DIR>            Where data is kept; `:memory:` keeps nothing [env: GREENROOM_DATA] [default: ./data]
+      --insecure              Ask nobody for a token: anyone who reaches the port can read and change every room [env: GREENROOM_INSECURE]
+  -h, --help                  Print help
 
 Everywhere:
   -s, --server <URL>   Server to talk to [env: GREENROOM_URL] [default: http://127.0.0.1:8080]
