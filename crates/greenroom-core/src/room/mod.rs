@@ -160,10 +160,12 @@ pub struct RoomConfig {
     pub seed: u64,
 }
 
-/// Who caused an event, for the count of faults.
+/// Who caused an event: whom a fault is laid to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
+enum Source<'a> {
     Session(SessionId),
+    /// One that is not in the room yet, or not any more.
+    Outsider(&'a Link),
     /// A timer, a start, a job, a task: nobody to blame but the behaviour.
     Room,
 }
@@ -393,7 +395,7 @@ impl Room {
             document: hello.document.clone(),
         };
         let link = hello.into_link();
-        let admitted = self.event(Source::Session(id), |b, cx| {
+        let admitted = self.event(Source::Outsider(&link), |b, cx| {
             Ok::<Result<Rights, Refuse>, Halt>(b.admit(&session, &link, cx))
         });
         match admitted {
@@ -453,7 +455,8 @@ impl Room {
             self.idle_at = Some(self.now.plus(self.config.limits.room_idle_ms));
         }
         if matches!(self.phase, Phase::Live) {
-            self.event(Source::Room, |b, cx| b.leave(&session, &link, left, cx));
+            let source = Source::Outsider(&link);
+            self.event(source, |b, cx| b.leave(&session, &link, left, cx));
         }
     }
 
@@ -489,7 +492,7 @@ impl Room {
     /// Runs one event as a transaction; `None` when it did not commit.
     fn event<T>(
         &mut self,
-        source: Source,
+        source: Source<'_>,
         run: impl FnOnce(&mut dyn Behaviour, &mut Cx<'_>) -> Result<T, Halt>,
     ) -> Option<T> {
         let mut behaviour = self.behaviour.take()?;
@@ -540,7 +543,7 @@ impl Room {
         }
     }
 
-    fn tell_refused(&mut self, source: Source, refuse: Refuse) {
+    fn tell_refused(&mut self, source: Source<'_>, refuse: Refuse) {
         let Source::Session(id) = source else { return };
         self.send(To::One(id), &ServerMessage::Refused(refuse), 0, None);
     }

@@ -13,9 +13,11 @@ impl TestRoom {
         self.holds_store = true;
     }
 
-    /// The requests that wait.
-    pub fn held_requests(&self) -> impl Iterator<Item = &StoreRequest> {
-        self.held_requests.iter().map(|(_, request)| request)
+    /// The requests that wait, oldest first.
+    #[must_use]
+    pub fn held_requests(&self) -> Vec<StoreRequest> {
+        let requests = self.held_requests.iter();
+        requests.map(|(_, request)| request.clone()).collect()
     }
 
     /// The store does the oldest request that waits and answers; false when there is none.
