@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use greenroom_service::{SessionId, Start, To};
+use greenroom_service::{SessionId, To};
 
 use super::behaviour::{Effect, Slot, Visibility};
 use super::outbox::{Stamp, Stream};
@@ -169,8 +169,12 @@ impl Room {
         }
     }
 
-    /// Appends what waits without waiting for company.
+    /// Appends what waits, not waiting for company, nor for a store that took no writes.
     pub(super) fn submit_all(&mut self) {
+        if self.journal.is_settled() {
+            return;
+        }
+        self.journal.resume();
         self.journal.hurry(self.journal.head());
         self.submit_due();
     }
@@ -293,11 +297,10 @@ impl Room {
         }
     }
 
-    /// Takes writes again when the wait is over, and asks for what was lost meanwhile.
+    /// Takes writes again, if they were held.
     pub(super) fn resume_writes(&mut self) {
-        if self.journal.resume_at().is_some_and(|at| at <= self.now) {
-            self.journal.resume();
-            self.event(Source::Room, |b, cx| b.start(Start::Rebuilt, cx));
+        if self.journal.resume() && matches!(self.phase, Phase::Live) {
+            self.event(Source::Room, |b, cx| b.writes_resumed(cx));
         }
     }
 

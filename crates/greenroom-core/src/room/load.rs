@@ -197,10 +197,7 @@ impl Room {
         if self.sessions.is_empty() {
             self.idle_at = Some(self.now.plus(self.config.limits.room_idle_ms));
         }
-        // While the store takes no writes, peers are not asked for what it could not keep.
-        if self.journal.resume_at().is_none() {
-            self.event(Source::Room, |b, cx| b.start(why, cx));
-        }
+        self.event(Source::Room, |b, cx| b.start(why, cx));
         self.outbox.mark_all_dirty();
         if let Some(why) = self.drain_wanted.take() {
             self.drain(why);

@@ -337,21 +337,20 @@ impl Room {
     /// When [`Input::Timeout`] is wanted.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Millis> {
-        let behaviour = match (&self.phase, &self.behaviour) {
-            (Phase::Live, Some(behaviour)) => behaviour.poll_timeout(&self.presence),
-            _ => None,
-        };
         let commit = self.journal.due_at(&self.config.limits);
         let resume = self.journal.resume_at();
-        let idle = if matches!(self.phase, Phase::Live) {
-            self.idle_at
-        } else {
-            None
-        };
-        [behaviour, commit, resume, idle]
-            .into_iter()
-            .flatten()
-            .min()
+        let idle = self.idle_at.filter(|_| matches!(self.phase, Phase::Live));
+        let all = [self.behaviour_due_at(), commit, resume, idle];
+        all.into_iter().flatten().min()
+    }
+
+    /// When the behaviour wants a timeout. What it would do may have to be written, so that it
+    /// waits while the store takes no writes.
+    fn behaviour_due_at(&self) -> Option<Millis> {
+        if !matches!(self.phase, Phase::Live) || self.journal.resume_at().is_some() {
+            return None;
+        }
+        self.behaviour.as_ref()?.poll_timeout(&self.presence)
     }
 
     /// Moves frames for `session`, up to `budget` bytes but at least one when one may leave, into
@@ -467,19 +466,15 @@ impl Room {
     }
 
     fn timeout(&mut self) {
-        if !matches!(self.phase, Phase::Live) {
-            return;
-        }
-        self.resume_writes();
         let due = |at: Option<Millis>, now| at.is_some_and(|at| at <= now);
-        let behaviour = self
-            .behaviour
-            .as_ref()
-            .and_then(|b| b.poll_timeout(&self.presence));
-        if due(behaviour, self.now) {
+        if due(self.journal.resume_at(), self.now) {
+            self.resume_writes();
+        }
+        if due(self.behaviour_due_at(), self.now) {
             self.event(Source::Room, |b, cx| b.timeout(cx));
         }
-        if due(self.idle_at, self.now) && self.sessions.is_empty() {
+        let live = matches!(self.phase, Phase::Live);
+        if live && due(self.idle_at, self.now) && self.sessions.is_empty() {
             self.idle_at = Some(self.now.plus(self.config.limits.room_idle_ms));
             if self.journal.is_settled()
                 && self.behaviour.as_ref().is_some_and(|b| b.survives_unload())

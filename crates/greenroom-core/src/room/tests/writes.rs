@@ -43,6 +43,52 @@ fn writes_are_held_for_longer_each_time_and_then_tried_again() {
 }
 
 #[test]
+fn a_service_is_started_before_anything_else_though_writes_are_held() {
+    let mut room = probe(&[("start", "put started {}"), ("join", "get started")]);
+    let ada = room.join("ada");
+    room.frames(ada);
+    room.fail_store(StoreError::Full);
+    room.send(ada, "put a 1; say ok");
+    room.hold_store();
+    let bob = room.join("bob");
+    assert_eq!(room.held_requests().len(), 0, "no writes now");
+    room.advance(100);
+    room.release_store();
+    check(&mut room, bob, ["started=Some(\"Rebuilt\")"]);
+}
+
+#[test]
+fn a_due_timer_waits_for_writes_without_spinning() {
+    let mut room = probe(&[("timer", "say {}")]);
+    let ada = room.join("ada");
+    room.send(ada, "timer t 50; say ok");
+    room.fail_store(StoreError::Full);
+    room.send(ada, "put a 1; say ok");
+    let bob = room.join("bob");
+    room.advance(99);
+    check(&mut room, bob, []);
+    room.advance(1);
+    check(&mut room, bob, ["t"]);
+}
+
+#[test]
+fn a_store_that_is_slow_to_read_is_waited_for_without_spinning() {
+    let mut room = probe(&[]);
+    let ada = room.join("ada");
+    room.send(ada, "put a 1; say ok");
+    room.hold_store();
+    room.send(ada, "put a 2; say ok");
+    room.answer_store_with(StoreReply::Failed(StoreError::Io("x".into())));
+    assert_eq!(room.state(), RoomState::Rebuilding);
+    room.advance(10_000);
+    room.release_store();
+    room.advance(1);
+    let bob = room.join("bob");
+    room.send(bob, "get a; put b 1; say ok");
+    check(&mut room, bob, ["a=Some(\"1\")", "ok"]);
+}
+
+#[test]
 fn an_append_that_reached_the_disk_though_it_failed_is_kept() {
     let mut room = probe(&[]);
     let ada = room.join("ada");
