@@ -37,7 +37,11 @@ impl Room {
         let mut others = Vec::with_capacity(effects.len());
         for effect in effects {
             match effect {
-                Effect::Record(record) => self.journal.push(record, self.now),
+                Effect::Record(record) => {
+                    self.journal.push(record, self.now);
+                    // Asked now: a rebuild submits records when there is no behaviour to ask.
+                    self.next_wake = self.behaviour.as_ref().and_then(|b| b.next_wake());
+                }
                 other => others.push(other),
             }
         }
@@ -196,18 +200,7 @@ impl Room {
             self.now,
             &records,
         );
-        // A rebuild submits what is left while there is no behaviour to ask; its wish stays.
-        if let Some(behaviour) = &self.behaviour {
-            self.next_wake = behaviour.next_wake();
-        }
-        let kind = if self.known_to_store {
-            None
-        } else {
-            self.behaviour
-                .as_ref()
-                .map(|behaviour| behaviour.kind().into())
-        };
-        self.known_to_store = true;
+        let kind = (!self.known_to_store).then(|| self.kind.into());
         let append = Append {
             room: self.config.id.clone(),
             lease,
@@ -254,6 +247,7 @@ impl Room {
     fn appended(&mut self, reply: StoreReply) {
         match reply {
             StoreReply::Done => {
+                self.known_to_store = true;
                 let durable = self.journal.appended();
                 self.outbox.set_durable(durable);
                 self.put_snapshots();

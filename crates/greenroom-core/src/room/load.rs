@@ -177,7 +177,9 @@ impl Room {
         let head = past.head.max(self.journal.head());
         self.journal.reset_head(head);
         self.outbox.set_durable(head);
-        self.behaviour = Some((self.factory)(&self.config.id));
+        let behaviour = (self.factory)(&self.config.id);
+        self.kind = behaviour.kind();
+        self.behaviour = Some(behaviour);
         let progress = self.event(Source::Room, |b, cx| b.load(past, cx).map_err(Halt::Fault));
         if progress == Some(Progress::Ready) {
             self.behaviour_ready();

@@ -197,6 +197,9 @@ pub struct Room {
     trimmed_below: u64,
     /// Whether the store has a row for this room: one in which nothing was written leaves none.
     known_to_store: bool,
+    /// The behaviour's kind; empty before there is one.
+    kind: &'static str,
+    /// When the behaviour wants to be loaded again, as of the last record.
     next_wake: Option<Millis>,
     outputs: VecDeque<Output>,
 }
@@ -237,6 +240,7 @@ impl Room {
             generations: BTreeMap::new(),
             trimmed_below: 1,
             known_to_store: false,
+            kind: "",
             next_wake: None,
             outputs: VecDeque::new(),
         };
@@ -286,7 +290,7 @@ impl Room {
         self.journal.durable()
     }
 
-    /// When the room wants to be loaded again, as of its last append: its earliest durable timer.
+    /// When the room wants to be loaded again, as of its last record: its earliest durable timer.
     #[must_use]
     pub fn next_wake(&self) -> Option<Millis> {
         self.next_wake

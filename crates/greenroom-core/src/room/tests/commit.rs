@@ -171,17 +171,15 @@ fn tasks_come_back_once() {
 }
 
 #[test]
-fn the_meta_names_the_kind() {
+fn the_meta_names_the_kind_though_the_first_append_failed() {
     let mut room = probe(&[]);
     let ada = room.join("ada");
-    // The first append is submitted by a rebuild, when there is no service to ask.
-    room.hold_store();
-    room.send(ada, "put a 1");
-    room.answer_store_with(StoreReply::Failed(crate::store::StoreError::Full));
-    room.release_store();
-    room.advance(1_000);
+    room.fail_store(crate::store::StoreError::Full);
+    room.send(ada, "put a 1; say ok");
+    assert_eq!(room.closed(ada), Some(CloseReason::RoomFault));
+    room.advance(100);
     let bob = room.join("bob");
-    room.send(bob, "put a 1");
+    room.send(bob, "put a 1; say ok");
     let list = StoreRequest::List(ListFilter {
         limit: 9,
         ..ListFilter::default()

@@ -52,6 +52,23 @@ fn a_rebuild_waits_for_what_was_submitted_and_inputs_wait_for_the_rebuild() {
 }
 
 #[test]
+fn a_timer_that_an_earlier_event_set_is_in_the_meta_though_the_next_event_faulted() {
+    let mut room = probe(&[("timer", "put fired {}")]);
+    let (ada, bob) = (room.join("ada"), room.join("bob"));
+    room.hold_store();
+    room.send(bob, "put a 1");
+    room.send(bob, "timer t 90000");
+    room.send(ada, "fault");
+    room.release_store();
+    room.unload();
+    room.advance(90_000);
+    assert_eq!(room.state(), RoomState::Live, "loaded for its timer");
+    let cleo = room.join("cleo");
+    room.send(cleo, "get fired");
+    check(&mut room, cleo, ["fired=Some(\"t\")"]);
+}
+
+#[test]
 fn who_is_to_blame_decides_about_quarantine() {
     // Per case: who faults, when; whether the room is quarantined after the last.
     let cases: [(&[(&str, u64)], bool); 5] = [
