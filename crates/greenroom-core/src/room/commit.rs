@@ -56,7 +56,11 @@ impl Room {
                     let gate = self.gate(visibility);
                     self.send(to, &message, gate, Some(slot));
                 }
-                Effect::Close(id, reason) => self.outbox.close(id, reason),
+                Effect::Close(id, reason) => {
+                    let gate = self.gate(Visibility::Durable);
+                    self.journal.hurry(gate);
+                    self.outbox.close_after(id, reason, gate);
+                }
                 Effect::Tag(id, tag) => {
                     if let Some(session) = self.sessions.get_mut(&id) {
                         session.tag = Some(tag);

@@ -374,7 +374,7 @@ impl Room {
             if !resyncs {
                 self.outbox.close(session, CloseReason::Slow);
             } else if matches!(self.phase, Phase::Live) {
-                self.outbox.restart(session, self.journal.next_seq());
+                self.outbox.restart(session);
                 self.event(Source::Session(session), |b, cx| {
                     b.catch_up(session, missed_from, cx)
                 });

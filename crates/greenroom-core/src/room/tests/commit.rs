@@ -122,6 +122,20 @@ fn a_full_room_lets_nobody_in() {
 }
 
 #[test]
+fn who_is_sent_away_hears_why_first_and_is_not_heard_again() {
+    let mut room = probe(&[("leave", "say left {}")]);
+    let (ada, bob) = (room.join("ada"), room.join("bob"));
+    room.hold_store();
+    room.send(ada, "put a 1; one 2 goodbye; kick 2");
+    room.send(bob, "say still here");
+    assert_eq!(room.closed(bob), None, "what it is owed is not durable yet");
+    room.release_store();
+    assert_eq!(room.closed(bob), Some(CloseReason::Kicked));
+    check(&mut room, bob, ["goodbye"]);
+    check(&mut room, ada, ["left 2 Closed"]);
+}
+
+#[test]
 fn start_join_and_leave_are_told() {
     let mut room = probe(&[
         ("start", "put why {}"),
