@@ -185,6 +185,19 @@ fn tasks_come_back_once() {
 }
 
 #[test]
+fn a_room_in_which_nothing_was_written_leaves_nothing_behind() {
+    let mut room = TestRoom::service(crate::service::Counter::open);
+    let ada = room.join("ada");
+    room.send(ada, "what?");
+    room.unload();
+    let list = StoreRequest::List(ListFilter {
+        limit: 9,
+        ..ListFilter::default()
+    });
+    assert_eq!(room.store().handle(list), StoreReply::Rooms(vec![]));
+}
+
+#[test]
 fn the_meta_names_the_kind_though_the_first_append_failed() {
     let mut room = probe(&[]);
     let ada = room.join("ada");

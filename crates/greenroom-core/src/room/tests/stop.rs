@@ -6,6 +6,28 @@ use crate::room::{Drain, Input, RoomState, Stopped};
 use crate::store::{StoreError, StoreReply, StoreRequest};
 
 #[test]
+fn an_empty_room_becomes_idle_and_one_that_would_lose_something_does_not() {
+    let cases = [
+        ("save x", true),
+        ("put a 1", true),
+        ("timer t 999999", true),
+        ("say x", false),
+    ];
+    for (script, idle) in cases {
+        let mut room = probe(&[]);
+        let ada = room.join("ada");
+        room.send(ada, script);
+        room.advance(40_000);
+        assert!(!room.is_idle(), "somebody is here");
+        room.leave(ada);
+        room.advance(29_999);
+        assert!(!room.is_idle());
+        room.advance(1);
+        assert_eq!(room.is_idle(), idle, "{script}");
+    }
+}
+
+#[test]
 fn durable_timers_fire_after_a_crash_and_while_unloaded() {
     let mut room = probe(&[("timer", "put fired {}; time; get fired")]);
     let ada = room.join("ada");
@@ -23,6 +45,21 @@ fn durable_timers_fire_after_a_crash_and_while_unloaded() {
     let cleo = room.join("cleo");
     room.send(cleo, "get fired");
     check(&mut room, cleo, ["fired=Some(\"u\")"]);
+}
+
+#[test]
+fn timers_fire_in_order_once_and_what_one_cancels_does_not() {
+    let mut room = probe(&[("timer", "say {}; cancel b; timer c 5")]);
+    let ada = room.join("ada");
+    room.send(ada, "timer b 20; timer a 10; timer c 10; timer d 20");
+    // All of a, c, d are due by then; a moves c and cancels b.
+    room.set_clock(ms(25));
+    room.input(Input::Timeout);
+    check(&mut room, ada, ["a", "d"]);
+    room.advance(4);
+    check(&mut room, ada, []);
+    room.advance(1);
+    check(&mut room, ada, ["c"]);
 }
 
 #[test]
