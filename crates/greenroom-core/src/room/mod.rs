@@ -190,6 +190,8 @@ pub struct Room {
     drain_wanted: Option<Drain>,
     /// What each request to the store that is under way is for.
     asked: BTreeMap<StoreTask, Asked>,
+    /// Tasks whose events are not durable yet, with the record that each waits for.
+    tasks: Vec<(u64, TaskId, TaskSpec)>,
     /// Snapshots whose records are not durable yet.
     snapshots: Vec<(Part, u64, Bytes)>,
     generations: BTreeMap<Part, Generations>,
@@ -236,6 +238,7 @@ impl Room {
             idle_at: None,
             drain_wanted: None,
             asked: BTreeMap::new(),
+            tasks: Vec::new(),
             snapshots: Vec::new(),
             generations: BTreeMap::new(),
             trimmed_below: 1,

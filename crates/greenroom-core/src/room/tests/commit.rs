@@ -185,6 +185,17 @@ fn tasks_come_back_once() {
 }
 
 #[test]
+fn a_task_starts_only_when_the_event_that_asked_for_it_is_durable() {
+    let mut room = probe(&[]);
+    let ada = room.join("ada");
+    room.hold_store();
+    room.send(ada, "put a 1; task mail");
+    assert_eq!(room.tasks().len(), 0);
+    room.release_store();
+    assert_eq!(room.tasks().len(), 1);
+}
+
+#[test]
 fn a_room_in_which_nothing_was_written_leaves_nothing_behind() {
     let mut room = TestRoom::service(crate::service::Counter::open);
     let ada = room.join("ada");
