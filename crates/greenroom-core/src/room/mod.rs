@@ -404,18 +404,17 @@ impl Room {
         let admitted = self.event(Source::Outsider(&link), |b, cx| {
             Ok::<Result<Rights, Refuse>, Halt>(b.admit(&session, &link, cx))
         });
-        match admitted {
-            Some(Ok(rights)) => session.rights = session.rights & rights,
-            Some(Err(_)) => {
-                self.outputs
-                    .push_back(Output::TurnedAway(id, CloseReason::Forbidden));
-                return;
+        let turned_away = match admitted {
+            Some(Ok(rights)) => {
+                session.rights = session.rights & rights;
+                let may_read = session.rights.has(Rights::READ);
+                (!may_read).then_some(CloseReason::Forbidden)
             }
-            None => {
-                self.outputs
-                    .push_back(Output::TurnedAway(id, CloseReason::RoomFault));
-                return;
-            }
+            Some(Err(_)) => Some(CloseReason::Forbidden),
+            None => Some(CloseReason::RoomFault),
+        };
+        if let Some(reason) = turned_away {
+            return self.outputs.push_back(Output::TurnedAway(id, reason));
         }
         self.idle_at = None;
         self.sessions.insert(id, session);
