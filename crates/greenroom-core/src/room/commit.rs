@@ -275,7 +275,6 @@ impl Room {
                 self.go_on_draining();
             }
             StoreReply::Failed(StoreError::Fenced | StoreError::Held(_)) => {
-                self.close_all(CloseReason::Moved);
                 self.stopped(Stopped::Moved);
             }
             StoreReply::Failed(error) => self.append_failed(&error),

@@ -94,15 +94,16 @@ impl Room {
     fn acquired(&mut self, acquired: &Acquired) {
         self.journal.start(acquired.lease, acquired.head);
         self.outbox.set_durable(acquired.head);
+        if self.drains_now() {
+            return;
+        }
         let Phase::Loading(load) = &mut self.phase else {
             return;
         };
         self.known_to_store = acquired.meta.is_some();
         if self.known_to_store {
             load.why = Start::Woken;
-            load.step = Step::Snapshots;
-            let room = self.config.id.clone();
-            self.ask(super::commit::Asked::Load, StoreRequest::Snapshots { room });
+            self.read_snapshots();
         } else {
             load.step = Step::Behaviour;
             self.load_behaviour();
@@ -111,12 +112,16 @@ impl Room {
 
     /// After a fault: goes on once nothing is under way any more.
     pub(super) fn go_on_loading(&mut self) {
+        let settling = matches!(&self.phase, Phase::Loading(load) if load.step == Step::Settle);
+        if settling && self.journal.is_settled() && !self.drains_now() {
+            self.read_snapshots();
+        }
+    }
+
+    fn read_snapshots(&mut self) {
         let Phase::Loading(load) = &mut self.phase else {
             return;
         };
-        if load.step != Step::Settle || !self.journal.is_settled() {
-            return;
-        }
         load.step = Step::Snapshots;
         let room = self.config.id.clone();
         self.ask(super::commit::Asked::Load, StoreRequest::Snapshots { room });
@@ -201,22 +206,20 @@ impl Room {
         }
         self.event(Source::Room, |b, cx| b.start(why, cx));
         self.outbox.mark_all_dirty();
-        if let Some(why) = self.drain_wanted.take() {
-            self.drain(why);
-        }
     }
 
     pub(super) fn compute_done(&mut self, id: ComputeId, done: JobDone) {
+        if self.is_releasing() {
+            return;
+        }
         let progress = self.event(Source::Room, |b, cx| {
             b.compute_done(id, done, cx).map_err(Halt::Fault)
         });
-        if progress != Some(Progress::Ready) {
-            return;
-        }
-        match self.phase {
-            Phase::Loading(_) => self.behaviour_ready(),
-            Phase::Draining(_) => self.go_on_draining(),
-            Phase::Live | Phase::Stopped => {}
+        match (&self.phase, progress) {
+            (Phase::Loading(_), Some(Progress::Ready)) => self.behaviour_ready(),
+            // Also after a fault: then there is nothing left to wait for.
+            (Phase::Draining(_), Some(Progress::Ready) | None) => self.go_on_draining(),
+            _ => {}
         }
     }
 
@@ -225,7 +228,6 @@ impl Room {
             StoreError::Held(_) | StoreError::Fenced => self.stopped(Stopped::Moved),
             StoreError::Damaged(what) => self.damaged(what),
             StoreError::Full | StoreError::ReadOnly | StoreError::Io(_) => {
-                self.close_all(crate::close_reason::CloseReason::RoomFault);
                 self.stopped(Stopped::StoreFailed(error.to_string()));
             }
         }
