@@ -151,25 +151,37 @@ impl Room {
                     return self.damaged(format!("row at seq {}: {error}", row.first_seq));
                 }
             };
+            // The clock may be behind what is journaled; from then on time goes on at its pace.
+            self.ahead_ms += decoded.time.since(self.now);
             self.now = self.now.max(decoded.time);
             let numbered = decoded.records.into_iter().zip(row.first_seq..);
             load.past
                 .records
                 .extend(numbered.map(|(record, seq)| (seq, record)));
         }
-        let next = load.past.records.last().map_or(1, |(seq, _)| seq + 1);
+        let last = load.past.records.last().map_or(0, |(seq, _)| *seq);
+        if more && rows.is_empty() {
+            let what = "the store has more rows and gives none".into();
+            return self.stopped(Stopped::StoreFailed(what));
+        }
         if more {
-            return self.read_rows(next);
+            return self.read_rows(last + 1);
         }
-        let snapshots = load.past.snapshots.iter();
-        let newest = snapshots.map(|(_, seq, _)| *seq).max().unwrap_or(0);
-        let first = load.past.records.first().map_or(next, |(seq, _)| *seq);
-        if first > 1 && load.past.snapshots.is_empty() {
-            return self.damaged(format!(
-                "the journal starts at seq {first} without a snapshot"
-            ));
+        let covered = load.past.snapshots.iter().map(|(_, seq, _)| *seq);
+        let (oldest, newest) = (
+            covered.clone().min().unwrap_or(0),
+            covered.max().unwrap_or(0),
+        );
+        let first = load.past.records.first().map_or(last + 1, |(seq, _)| *seq);
+        load.past.head = newest.max(last);
+        if first > oldest + 1 {
+            let what = format!("the journal starts at seq {first}, snapshots reach to {oldest}");
+            return self.damaged(what);
         }
-        load.past.head = newest.max(next - 1);
+        if load.past.head < self.journal.head() {
+            let what = format!("seq {last} is the last, not {}", self.journal.head());
+            return self.damaged(what);
+        }
         load.step = Step::Behaviour;
         self.load_behaviour();
     }

@@ -176,7 +176,10 @@ pub struct Room {
     factory: Arc<BehaviourFactory>,
     behaviour: Option<Box<dyn Behaviour>>,
     phase: Phase,
+    /// Room time.
     now: Millis,
+    /// How far room time is ahead of the clock that the driver tells.
+    ahead_ms: u64,
     events: u64,
     next_id: u64,
     sessions: BTreeMap<SessionId, Session>,
@@ -228,6 +231,7 @@ impl Room {
             factory,
             behaviour: None,
             now,
+            ahead_ms: 0,
             events: 0,
             next_id: 0,
             sessions: BTreeMap::new(),
@@ -307,13 +311,13 @@ impl Room {
             .map_or(0, |behaviour| behaviour.state_hash())
     }
 
-    /// Takes in what happened at room time `now`. Time never runs backwards: an earlier `now` counts
-    /// as the last one.
+    /// Takes in what happened at time `now`. Room time follows it, but never runs backwards and is
+    /// never below what was journaled: an earlier `now` counts as the last one.
     ///
     /// # Panics
     /// When a session's input is given while the room does not [`accept`](Self::accepts) any.
     pub fn handle_input(&mut self, now: Millis, input: Input) {
-        self.now = self.now.max(now);
+        self.now = self.now.max(now.plus(self.ahead_ms));
         if matches!(self.phase, Phase::Stopped) {
             return;
         }
@@ -341,14 +345,15 @@ impl Room {
         self.outputs.pop_front()
     }
 
-    /// When [`Input::Timeout`] is wanted.
+    /// When [`Input::Timeout`] is wanted, in the driver's time.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Millis> {
         let commit = self.journal.due_at(&self.config.limits);
         let resume = self.journal.resume_at();
         let idle = self.idle_at.filter(|_| matches!(self.phase, Phase::Live));
         let all = [self.behaviour_due_at(), commit, resume, idle];
-        all.into_iter().flatten().min()
+        let at = all.into_iter().flatten().min()?;
+        Some(Millis(at.since(Millis(self.ahead_ms))))
     }
 
     /// When the behaviour wants a timeout. What it would do may have to be written, so that it
