@@ -28,6 +28,8 @@ enum Step {
 pub(super) struct Load {
     step: Step,
     why: Start,
+    /// The kind that wrote what is stored; empty when nothing is.
+    kind: String,
     past: Past,
 }
 
@@ -36,6 +38,7 @@ impl Load {
         Self {
             step: Step::Lease,
             why: Start::Created,
+            kind: String::new(),
             past: Past::default(),
         }
     }
@@ -44,6 +47,7 @@ impl Load {
         Self {
             step: Step::Settle,
             why: Start::Rebuilt,
+            kind: String::new(),
             past: Past::default(),
         }
     }
@@ -101,8 +105,9 @@ impl Room {
             return;
         };
         self.known_to_store = acquired.meta.is_some();
-        if self.known_to_store {
+        if let Some(meta) = &acquired.meta {
             load.why = Start::Woken;
+            load.kind.clone_from(&meta.kind);
             self.read_snapshots();
         } else {
             load.step = Step::Behaviour;
@@ -191,11 +196,17 @@ impl Room {
             return;
         };
         let past = std::mem::take(&mut load.past);
+        let behaviour = (self.factory)(&self.config.id);
+        self.kind = behaviour.kind();
+        // Another kind would not know what to keep when it trims the journal.
+        if !load.kind.is_empty() && load.kind != self.kind {
+            let (was, is) = (&load.kind, self.kind);
+            let why = format!("the room was a {was} room, and is to be a {is} room");
+            return self.quarantine(why);
+        }
         let head = past.head.max(self.journal.head());
         self.journal.reset_head(head);
         self.outbox.set_durable(head);
-        let behaviour = (self.factory)(&self.config.id);
-        self.kind = behaviour.kind();
         self.behaviour = Some(behaviour);
         let progress = self.event(Source::Room, |b, cx| b.load(past, cx).map_err(Halt::Fault));
         if progress == Some(Progress::Ready) {

@@ -217,6 +217,17 @@ fn a_snapshot_of_a_part_that_nobody_knows_is_left_alone() {
 }
 
 #[test]
+fn a_room_of_another_kind_is_left_alone() {
+    let mut room = written(&[2]);
+    room.upgrade(crate::collab::collab_rooms());
+    room.crash();
+    assert!(matches!(room.stopped(), Some(Stopped::Quarantined(_))));
+    room.upgrade(probes(&[]));
+    room.crash();
+    check_whole(&mut room);
+}
+
+#[test]
 fn time_never_runs_backwards_and_never_stands_still() {
     let mut room = probe(&[("timer", "time")]);
     let ada = room.join("ada");
