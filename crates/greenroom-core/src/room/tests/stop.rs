@@ -105,6 +105,30 @@ fn a_shutdown_commits_what_is_left_and_tells_everybody() {
 }
 
 #[test]
+fn a_shutdown_ends_every_load_with_the_lease_given_up() {
+    // Drained after so many answers of the store; what is asked for after that.
+    for answered in 0..4 {
+        let mut room = probe(&[]);
+        let ada = room.join("ada");
+        room.send(ada, "put a 1; say ok");
+        room.unload();
+        room.hold_store();
+        room.load();
+        for _ in 0..answered {
+            room.answer_store();
+        }
+        room.drain(Drain::Shutdown);
+        let mut released = false;
+        while let Some(request) = room.held_requests().first().cloned() {
+            released |= matches!(request, StoreRequest::Release { .. });
+            room.answer_store();
+        }
+        assert_eq!(room.stopped(), Some(&Stopped::Drained), "after {answered}");
+        assert!(released, "after {answered}");
+    }
+}
+
+#[test]
 fn a_shutdown_during_a_rebuild_commits_what_committed_events_recorded() {
     let mut room = probe(&[]);
     let (ada, bob) = (room.join("ada"), room.join("bob"));
@@ -148,4 +172,14 @@ fn a_room_that_lost_its_lease_sends_everybody_on() {
         0,
         "nothing is written after that"
     );
+}
+
+#[test]
+fn a_rebuild_that_finds_another_owner_sends_everybody_on() {
+    let mut room = probe(&[]);
+    let (ada, bob) = (room.join("ada"), room.join("bob"));
+    room.fail_store(StoreError::Held(crate::store::NodeId(2)));
+    room.send(ada, "fault");
+    assert_eq!(room.stopped(), Some(&Stopped::Moved));
+    assert_eq!(room.closed(bob), Some(CloseReason::Moved));
 }
