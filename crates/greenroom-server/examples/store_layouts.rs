@@ -217,6 +217,7 @@ fn measure_store(directory: &Path, per_commit: i64) -> Outcome<()> {
                 next_wake: None,
                 meta: MetaChange::default(),
                 queue: vec![],
+                urgent: true,
             }));
             *seq += 1;
         }

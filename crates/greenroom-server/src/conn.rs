@@ -73,7 +73,7 @@ pub(crate) async fn run(accepted: Accepted) {
         .map_or_else(|| "somebody".to_owned(), ToString::to_string);
     tracing::info!(conn = session.0, room = %room.id(), user = who, protocol = protocol.name(), "joined");
     if room
-        .send(Mail::Join(session, hello, Arc::clone(&conn)))
+        .send(Mail::Join(session, Box::new(hello), Arc::clone(&conn)))
         .await
         .is_err()
     {
@@ -249,7 +249,11 @@ impl ConnTask {
         let decoded = protocol::decode(self.protocol, message, &self.limits, &mut self.messages);
         let Membership { room, session } = &self.membership;
         for message in self.messages.drain(..) {
-            if room.send(Mail::Message(*session, message)).await.is_err() {
+            if room
+                .send(Mail::Message(*session, Box::new(message)))
+                .await
+                .is_err()
+            {
                 self.conn.close(CloseReason::Shutdown);
                 return Some(Ended::Closing);
             }

@@ -14,18 +14,19 @@ use tokio::sync::mpsc;
 
 use crate::link::Conn;
 
-/// What sessions put into a room's mailbox; waits while the room loads.
+/// What sessions put into a room's mailbox; waits while the room loads. Boxed, because a channel
+/// keeps room for dozens of them, and there are many rooms.
 pub(crate) enum Mail {
-    Join(SessionId, Hello, Arc<Conn>),
-    Message(SessionId, ClientMessage),
+    Join(SessionId, Box<Hello>, Arc<Conn>),
+    Message(SessionId, Box<ClientMessage>),
     Leave(SessionId),
 }
 
-/// What reaches a room at once, whatever it is doing.
+/// What reaches a room at once, whatever it is doing. Boxed as [`Mail`].
 pub(crate) enum Order {
-    StoreDone(StoreTask, StoreReply),
-    ComputeDone(ComputeId, JobDone),
-    TaskDone(TaskId, TaskResult),
+    StoreDone(StoreTask, Box<StoreReply>),
+    ComputeDone(ComputeId, Box<JobDone>),
+    TaskDone(TaskId, Box<TaskResult>),
     Writable(SessionId),
     Drain(Drain),
 }

@@ -114,9 +114,9 @@ impl RoomTask {
         match mail {
             Mail::Join(session, hello, conn) => {
                 self.seats.insert(session, Seat::new(conn));
-                self.input(Input::Join(session, hello));
+                self.input(Input::Join(session, *hello));
             }
-            Mail::Message(session, message) => self.input(Input::Message(session, message)),
+            Mail::Message(session, message) => self.input(Input::Message(session, *message)),
             Mail::Leave(session) => {
                 self.seats.remove(&session);
                 self.input(Input::Leave(session));
@@ -126,9 +126,9 @@ impl RoomTask {
 
     fn order(&mut self, order: Order) {
         match order {
-            Order::StoreDone(task, reply) => self.input(Input::StoreDone(task, reply)),
-            Order::ComputeDone(id, done) => self.input(Input::ComputeDone(id, done)),
-            Order::TaskDone(id, result) => self.input(Input::TaskDone(id, result)),
+            Order::StoreDone(task, reply) => self.input(Input::StoreDone(task, *reply)),
+            Order::ComputeDone(id, done) => self.input(Input::ComputeDone(id, *done)),
+            Order::TaskDone(id, result) => self.input(Input::TaskDone(id, *result)),
             Order::Drain(why) => self.input(Input::Drain(why)),
             Order::Writable(session) => {
                 if let Some(seat) = self.seats.get_mut(&session) {
@@ -156,19 +156,19 @@ impl RoomTask {
                 Output::Store(task, request) => {
                     let orders = self.send_order.clone();
                     self.edge.ask_store(request, move |reply| {
-                        let _ = orders.send(Order::StoreDone(task, reply));
+                        let _ = orders.send(Order::StoreDone(task, Box::new(reply)));
                     });
                 }
                 Output::Compute(id, job) => {
                     let orders = self.send_order.clone();
                     self.edge.compute(job, move |done| {
-                        let _ = orders.send(Order::ComputeDone(id, done));
+                        let _ = orders.send(Order::ComputeDone(id, Box::new(done)));
                     });
                 }
                 Output::Task(id, spec) => {
                     let orders = self.send_order.clone();
                     self.edge.run_task(spec, move |result| {
-                        let _ = orders.send(Order::TaskDone(id, result));
+                        let _ = orders.send(Order::TaskDone(id, Box::new(result)));
                     });
                 }
                 Output::Idle => self.rooms.idle(&self.id, self.instance),

@@ -211,7 +211,7 @@ impl Room {
             .lease
             .expect("a room that has records has a lease");
         let task = self.fresh_task(Asked::Append);
-        let (first_seq, records) = self.journal.submit(task);
+        let (first_seq, records, urgent) = self.journal.submit(task);
         let data = encode_row(
             lease.incarnation,
             lease.epoch,
@@ -234,6 +234,7 @@ impl Room {
                 accesses: None,
             },
             queue: Vec::new(),
+            urgent,
         };
         self.outputs
             .push_back(Output::Store(task, StoreRequest::Append(append)));

@@ -90,8 +90,8 @@ impl Journal {
         self.urgent || at <= now || self.waiting_bytes >= limits.commit_bytes_max
     }
 
-    /// Hands over what waits, with the seq of its first record.
-    pub(super) fn submit(&mut self, task: StoreTask) -> (u64, Vec<Record>) {
+    /// Hands over what waits, with the seq of its first record and whether somebody waits for it.
+    pub(super) fn submit(&mut self, task: StoreTask) -> (u64, Vec<Record>, bool) {
         assert!(
             self.in_flight.is_none(),
             "one append at a time keeps the order"
@@ -99,9 +99,9 @@ impl Journal {
         let records = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
         self.waiting_since = None;
-        self.urgent = false;
+        let urgent = std::mem::take(&mut self.urgent);
         self.in_flight = Some((task, self.head));
-        (self.head - records.len() as u64 + 1, records)
+        (self.head - records.len() as u64 + 1, records, urgent)
     }
 
     /// The append was answered: all up to the seq that this gives is durable.

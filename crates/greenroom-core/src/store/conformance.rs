@@ -163,6 +163,7 @@ fn plain(name: &str, lease: Lease, seq: u64) -> Append {
             ..MetaChange::default()
         },
         queue: vec![],
+        urgent: true,
     }
 }
 

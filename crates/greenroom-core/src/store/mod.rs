@@ -80,6 +80,9 @@ pub struct Append {
     pub meta: MetaChange,
     /// Put into the durable queue in the same transaction.
     pub queue: Vec<Bytes>,
+    /// Whether somebody waits for it. What nobody waits for may wait a little for company of other
+    /// rooms, to share their sync.
+    pub urgent: bool,
 }
 
 impl Append {
@@ -314,6 +317,12 @@ impl StoreRequest {
             | Self::List(_)
             | Self::Queue { .. } => false,
         }
+    }
+
+    /// Whether nobody waits for its reply, so that it may wait a little for company.
+    #[must_use]
+    pub const fn can_wait(&self) -> bool {
+        matches!(self, Self::Append(Append { urgent: false, .. }))
     }
 
     /// How many bytes of payload it carries, for limits on queues and batches.

@@ -5,9 +5,9 @@
 //! anywhere on its way is answered by that.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{JoinHandle, Thread};
+use std::time::{Duration, Instant};
 
 use greenroom_core::store::{StoreError, StoreReply, StoreRequest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -34,6 +34,9 @@ pub struct ThreadLimits {
     pub batch_requests_max: usize,
     /// Payload after which no further request joins a transaction.
     pub batch_bytes_max: usize,
+    /// How long appends that nobody waits for wait for company: the rooms of a process end their
+    /// commit windows together, and come one after the other.
+    pub company: Duration,
 }
 
 impl Default for ThreadLimits {
@@ -43,6 +46,7 @@ impl Default for ThreadLimits {
             queue_bytes_max: 64 << 20,
             batch_requests_max: 4_096,
             batch_bytes_max: 4 << 20,
+            company: Duration::from_millis(5),
         }
     }
 }
@@ -64,6 +68,8 @@ pub struct StoreHandle {
     /// Written by the thread after a batch, read by anybody: a copy under a lock that is held for
     /// a few instructions.
     health: Arc<Mutex<Health>>,
+    /// The thread, to be woken from its wait for company.
+    thread: Arc<OnceLock<Thread>>,
 }
 
 /// A request that was not taken, because the queue is full: wait, or refuse in turn.
@@ -138,11 +144,13 @@ impl StoreThread {
             bytes: Arc::new(Semaphore::new(limits.queue_bytes_max as usize)),
             bytes_max: limits.queue_bytes_max,
             health: Arc::clone(&health),
+            thread: Arc::default(),
         };
         let limits = limits.clone();
         let thread = std::thread::Builder::new()
             .name("greenroom-store".into())
             .spawn(move || run(engine, messages, &limits, &health))?;
+        let _ = handle.thread.set(thread.thread().clone());
         Ok(Self { handle, thread })
     }
 
@@ -157,6 +165,7 @@ impl StoreThread {
     pub async fn stop(self) {
         // The queue is closed only when the thread has ended already.
         let _ = self.handle.queue.send(Message::Stop).await;
+        self.handle.hurry();
         let joined = tokio::task::spawn_blocking(|| self.thread.join()).await;
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the store's thread panicked");
@@ -178,8 +187,12 @@ impl StoreHandle {
             pending,
             bytes,
         });
+        let can_wait = job.request.can_wait();
         // When the thread has ended, the job that comes back answers as it is dropped.
         let _ = self.queue.send(Message::Job(job)).await;
+        if !can_wait {
+            self.hurry();
+        }
     }
 
     /// As [`Self::submit`], for callers that cannot wait.
@@ -192,11 +205,17 @@ impl StoreHandle {
             return Err(Box::new(Busy { request, reply }));
         };
         match self.queue.try_reserve() {
-            Ok(place) => place.send(Message::Job(Box::new(Job {
-                request,
-                pending: Pending(Some(reply)),
-                bytes,
-            }))),
+            Ok(place) => {
+                let can_wait = request.can_wait();
+                place.send(Message::Job(Box::new(Job {
+                    request,
+                    pending: Pending(Some(reply)),
+                    bytes,
+                })));
+                if !can_wait {
+                    self.hurry();
+                }
+            }
             Err(mpsc::error::TrySendError::Full(())) => {
                 return Err(Box::new(Busy { request, reply }));
             }
@@ -222,6 +241,13 @@ impl StoreHandle {
     #[must_use]
     pub fn health(&self) -> Health {
         lock(&self.health).clone()
+    }
+
+    /// Ends the thread's wait for company.
+    fn hurry(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
     }
 
     fn permits(&self, request: &StoreRequest) -> u32 {
@@ -268,27 +294,39 @@ fn run(
     }
 }
 
-/// Takes what stands in the queue, within the limits of a batch, and whether to stop after it.
+/// Takes what stands in the queue, within the limits of a batch, and whether to stop after it. As
+/// long as nobody waits for any of it, waits a little for more: see [`ThreadLimits::company`].
 fn collect(
     first: Message,
     messages: &mut mpsc::Receiver<Message>,
     limits: &ThreadLimits,
 ) -> (Vec<Job>, bool) {
+    let started = Instant::now();
     let mut jobs = Vec::new();
     let mut bytes = 0;
     let mut next = Some(first);
-    while let Some(message) = next {
-        let Message::Job(job) = message else {
-            return (jobs, true);
-        };
-        bytes += job.request.payload_bytes();
-        jobs.push(*job);
-        if jobs.len() >= limits.batch_requests_max || bytes >= limits.batch_bytes_max {
-            break;
+    let mut can_wait = true;
+    loop {
+        while let Some(message) = next {
+            let Message::Job(job) = message else {
+                return (jobs, true);
+            };
+            bytes += job.request.payload_bytes();
+            can_wait &= job.request.can_wait();
+            jobs.push(*job);
+            if jobs.len() >= limits.batch_requests_max || bytes >= limits.batch_bytes_max {
+                return (jobs, false);
+            }
+            next = messages.try_recv().ok();
         }
+        let left = limits.company.saturating_sub(started.elapsed());
+        if !can_wait || left.is_zero() {
+            return (jobs, false);
+        }
+        // Whoever hands in what cannot wait wakes the thread.
+        std::thread::park_timeout(left);
         next = messages.try_recv().ok();
     }
-    (jobs, false)
 }
 
 fn serve(engine: &mut impl Engine, jobs: Vec<Job>) -> Health {

@@ -58,6 +58,7 @@ fn append(name: &str, lease: Lease, seq: u64, size: usize) -> StoreRequest {
             ..MetaChange::default()
         },
         queue: vec![],
+        urgent: true,
     })
 }
 

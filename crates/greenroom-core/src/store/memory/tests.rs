@@ -36,6 +36,7 @@ fn append(lease: Lease, seq: u64) -> StoreRequest {
             ..MetaChange::default()
         },
         queue: vec![],
+        urgent: true,
     })
 }
 

@@ -61,6 +61,7 @@ fn append(lease: Lease, seq: u64) -> StoreRequest {
         next_wake: None,
         meta: MetaChange::default(),
         queue: vec![],
+        urgent: true,
     })
 }
 
