@@ -1,11 +1,13 @@
 //! A run of updates that fan out to the members of rooms.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::machine;
 use crate::measurement::{Measurement, Spread, now_s};
+use crate::pacer::{Pacer, Written};
 use crate::server::{Kind, Places, Server};
 use crate::swarm::Swarm;
 use crate::workload::{Shape, Workload};
@@ -35,13 +37,21 @@ pub(crate) fn run(
     let commits = server.commits();
     swarm.begin()?;
     let (started, cpu, own_cpu) = (Instant::now(), server.cpu_time()?, machine::own_cpu_time());
-    let (updates, expected) = load(&mut swarm, workload, seconds(workload.load_s))?;
+    let written = load(&mut swarm, workload, seconds(workload.load_s))?;
     let load_s = started.elapsed().as_secs_f64();
     let own_cpu = machine::own_cpu_time() - own_cpu;
     swarm.rest(seconds(workload.settle_s))?;
     let cpu = server.cpu_time()? - cpu;
 
     let (resident_kib, resident_max_kib) = machine::resident_kib(server.process())?;
+    // What the stuck ones read later is no delivery in time.
+    let (latency, deliveries) = (Spread::of(&swarm.seen.latency), swarm.seen.deliveries);
+    for peer in stuck_peers(&swarm, workload) {
+        swarm.unstick(peer)?;
+    }
+    if workload.stuck > 0 {
+        swarm.rest(seconds(1.0))?;
+    }
     let seen = &swarm.seen;
     Ok(Measurement {
         at_s: now_s(),
@@ -50,13 +60,13 @@ pub(crate) fn run(
         connections: swarm.peers.len(),
         connect_cpu_us: connected.0.as_secs_f64() * 1e6 / swarm.peers.len() as f64,
         connect_s: connected.1.as_secs_f64(),
-        updates,
-        deliveries: seen.deliveries,
-        missing: expected.cast_signed() - seen.deliveries.cast_signed(),
+        updates: written.updates,
+        deliveries,
+        missing: written.expected.cast_signed() - deliveries.cast_signed(),
         load_s,
         cpu_s: cpu.as_secs_f64(),
         own_cpu_s: own_cpu.as_secs_f64(),
-        latency: Spread::of(&seen.latency),
+        latency,
         frames: seen.frames,
         closed: seen.closed,
         resident_before_kib,
@@ -85,68 +95,55 @@ fn connect(
     let time = started.elapsed();
     swarm.rest(Duration::from_millis(300))?;
     let cpu = server.cpu_time()? - cpu;
-    // The last to come are those that get stuck: the first ones write.
-    let stuck = workload.rooms * workload.stuck;
-    for peer in swarm.peers.len() - stuck..swarm.peers.len() {
+    for peer in stuck_peers(swarm, workload) {
         swarm.stick(peer)?;
     }
     Ok((cpu, time))
 }
 
-/// Writes for so long, then waits for the deliveries; gives the updates written and the deliveries
-/// that they should make.
-fn load(swarm: &mut Swarm, workload: &Workload, time: Duration) -> Result<(u64, u64)> {
+/// Those that came last get stuck: the first ones write.
+fn stuck_peers(swarm: &Swarm, workload: &Workload) -> Range<usize> {
+    let end = swarm.peers.len();
+    end - workload.rooms * workload.stuck..end
+}
+
+/// Writes for so long, then waits for the deliveries.
+fn load(swarm: &mut Swarm, workload: &Workload, time: Duration) -> Result<Written> {
     let before = swarm.seen.deliveries + swarm.seen.skipped;
-    let (updates, expected) = match workload.shape {
-        Shape::Steady => write_at_rate(swarm, workload, time)?,
+    let written = match workload.shape {
+        Shape::Steady => pacer(workload).run(swarm, time, |_| Ok(()))?,
         Shape::Saturated => write_back_to_back(swarm, workload, time)?,
     };
     swarm.rest_until(DRAIN_MAX, |swarm| {
-        swarm.seen.deliveries + swarm.seen.skipped - before >= expected
+        swarm.seen.deliveries + swarm.seen.skipped - before >= written.expected
     })?;
-    Ok((updates, expected))
-}
-
-/// One writer after the other, evenly over the time, so that rooms do not beat in step.
-fn write_at_rate(swarm: &mut Swarm, workload: &Workload, time: Duration) -> Result<(u64, u64)> {
-    let writers = workload.rooms * workload.writers;
-    let gap_s = 1.0 / (workload.rate * writers as f64);
-    let total = (time.as_secs_f64() / gap_s) as u64;
-    let started = Instant::now();
-    let mut expected = 0;
-    for update in 0..total {
-        let due = started + Duration::from_secs_f64(gap_s * update as f64);
-        loop {
-            // A poll waits for whole milliseconds, rounded up; what fell due meanwhile is written
-            // at once after it.
-            swarm.turn(due.saturating_duration_since(Instant::now()))?;
-            if Instant::now() >= due {
-                break;
-            }
-        }
-        let turn = update as usize % writers;
-        let (room, writer) = (turn % workload.rooms, turn / workload.rooms);
-        expected += swarm.write(room, writer, workload.payload, workload.text_bytes)?;
-    }
-    Ok((total, expected))
+    Ok(written)
 }
 
 /// A new update as soon as all have seen an earlier one.
-fn write_back_to_back(
-    swarm: &mut Swarm,
-    workload: &Workload,
-    time: Duration,
-) -> Result<(u64, u64)> {
+fn write_back_to_back(swarm: &mut Swarm, workload: &Workload, time: Duration) -> Result<Written> {
     let started = Instant::now();
-    let (mut updates, mut expected) = (0, 0);
+    let mut written = Written::default();
     while started.elapsed() < time {
         for room in 0..workload.rooms {
             while swarm.rooms[room].outstanding() < workload.outstanding {
-                expected += swarm.write(room, 0, workload.payload, workload.text_bytes)?;
-                updates += 1;
+                written.expected += swarm.write(room, 0, workload.payload, workload.text_bytes)?;
+                written.updates += 1;
             }
         }
         swarm.turn(Duration::from_millis(100))?;
     }
-    Ok((updates, expected))
+    Ok(written)
+}
+
+/// The writers of a workload that has a rate.
+fn pacer(workload: &Workload) -> Pacer {
+    Pacer {
+        first_room: 0,
+        rooms: workload.rooms,
+        writers: workload.writers,
+        rate: workload.rate,
+        payload: workload.payload,
+        text_bytes: workload.text_bytes,
+    }
 }

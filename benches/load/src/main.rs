@@ -3,12 +3,16 @@
 //! One thread on one core plays all the peers; the server under test has another core to itself.
 //! See `benches/README.md` for what is measured and how.
 
+mod acknowledgements;
 mod compare;
 mod dialect;
 mod fan_out;
 mod frame;
+mod idle;
+mod joins;
 mod machine;
 mod measurement;
+mod pacer;
 mod server;
 mod stats;
 mod swarm;
@@ -20,7 +24,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
-use crate::server::Places;
+use crate::server::{Kind, Places};
 use crate::workload::Workload;
 
 /// Load for room servers, and comparisons between them
@@ -91,11 +95,7 @@ fn main() -> Result<()> {
     machine::pin(machine::OWN_CORE)?;
     let places = places()?;
     match cli.command {
-        Command::Run { server, workload } => {
-            let measurement = fan_out::run(server::kind(&server)?, &places, &workload.workload()?)?;
-            println!("{}", compare::side(&measurement));
-            measurement::append(&places.results, "runs", &measurement)
-        }
+        Command::Run { server, workload } => run(server::kind(&server)?, &workload, &places),
         Command::Compare {
             a,
             b,
@@ -106,6 +106,25 @@ fn main() -> Result<()> {
             compare::run(a, b, pairs, &workload.workload()?, &places).map(drop)
         }
     }
+}
+
+/// One run, by the name of its workload.
+fn run(kind: &'static Kind, options: &WorkloadOptions, places: &Places) -> Result<()> {
+    let sheet = match options.workload.as_str() {
+        "joins" => joins::run(kind, places)?,
+        "idle" => idle::run(kind, places)?,
+        "acknowledgements" => acknowledgements::run(kind, places)?,
+        _ => {
+            let measurement = fan_out::run(kind, places, &options.workload()?)?;
+            println!("{}", compare::side(&measurement));
+            return measurement::append(&places.results, "runs", &measurement);
+        }
+    };
+    println!("{} on {}", sheet.workload, sheet.server);
+    for (name, value) in &sheet.values {
+        println!("  {name:32} {value:10.2}");
+    }
+    measurement::append(&places.results, "sheets", &sheet)
 }
 
 /// Where this checkout is. `GREENROOM_BIN` and `FLOOR_BIN` name other builds.

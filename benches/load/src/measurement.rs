@@ -74,6 +74,34 @@ impl Measurement {
     }
 }
 
+/// One run of a workload that gives other numbers: each with its name and unit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Sheet {
+    /// Seconds since 1970.
+    pub(crate) at_s: u64,
+    pub(crate) workload: String,
+    pub(crate) server: String,
+    /// In the order in which they were put.
+    pub(crate) values: Vec<(String, f64)>,
+}
+
+impl Sheet {
+    /// A sheet without numbers.
+    pub(crate) fn new(workload: &str, server: &str) -> Self {
+        Self {
+            at_s: now_s(),
+            workload: workload.to_owned(),
+            server: server.to_owned(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Adds a number; the name ends in its unit.
+    pub(crate) fn put(&mut self, name: &str, value: f64) {
+        self.values.push((name.to_owned(), value));
+    }
+}
+
 /// Now, in seconds since 1970.
 pub(crate) fn now_s() -> u64 {
     SystemTime::now()

@@ -28,6 +28,8 @@ pub(crate) struct Kind {
     pub(crate) dialect: Dialect,
     command: &'static [&'static str],
     environment: &'static [(&'static str, &'static str)],
+    /// Whether rooms outlive a restart.
+    pub(crate) durable: bool,
     /// Answers 200 when it is ready.
     ready: &'static str,
 }
@@ -48,6 +50,7 @@ pub(crate) const KINDS: &[Kind] = &[
             ":memory:",
         ],
         environment: &[],
+        durable: false,
         ready: "/readyz",
     },
     Kind {
@@ -62,6 +65,7 @@ pub(crate) const KINDS: &[Kind] = &[
             "{data}",
         ],
         environment: &[],
+        durable: true,
         ready: "/readyz",
     },
     Kind {
@@ -78,6 +82,7 @@ pub(crate) const KINDS: &[Kind] = &[
             "counter/*=counter",
         ],
         environment: &[],
+        durable: true,
         ready: "/readyz",
     },
     Kind {
@@ -85,6 +90,7 @@ pub(crate) const KINDS: &[Kind] = &[
         dialect: Dialect::Yjs,
         command: &["{floor}"],
         environment: &[("PORT", "{port}")],
+        durable: false,
         ready: "/",
     },
     Kind {
@@ -92,6 +98,7 @@ pub(crate) const KINDS: &[Kind] = &[
         dialect: Dialect::Yjs,
         command: &["{floor}"],
         environment: &[("PORT", "{port}"), ("FLOOR_MODE", "direct")],
+        durable: false,
         ready: "/",
     },
 ];

@@ -49,17 +49,17 @@ pub(crate) struct Peer {
     unsent: Vec<u8>,
     /// For each writer of the room the seq that comes next.
     next: Vec<u32>,
-    /// Does not read.
-    stuck: bool,
     pub(crate) opened: Instant,
     /// When it was in step.
     pub(crate) in_step: Option<Instant>,
+    /// The size of the content that brought it in step.
+    pub(crate) content_bytes: u64,
 }
 
 /// One room as the generator sees it.
 #[derive(Debug)]
 pub(crate) struct Room {
-    name: String,
+    pub(crate) name: String,
     /// Those that read.
     readers: u32,
     pub(crate) writers: Vec<Writer>,
@@ -251,9 +251,9 @@ impl Swarm {
             fragments: Vec::new(),
             unsent: unsent.into_bytes(),
             next,
-            stuck: false,
             opened: Instant::now(),
             in_step: None,
+            content_bytes: 0,
         });
         Ok(token)
     }
@@ -273,9 +273,21 @@ impl Swarm {
     /// When the system refuses.
     pub(crate) fn stick(&mut self, peer: usize) -> Result<()> {
         let peer = &mut self.peers[peer];
-        peer.stuck = true;
         self.rooms[peer.room].readers -= 1;
         self.poll.registry().deregister(&mut peer.stream)?;
+        Ok(())
+    }
+
+    /// Lets a peer that was stuck read again, to see what became of it.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn unstick(&mut self, number: usize) -> Result<()> {
+        let peer = &mut self.peers[number];
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll
+            .registry()
+            .register(&mut peer.stream, Token(number), interest)?;
         Ok(())
     }
 
@@ -531,6 +543,7 @@ impl Swarm {
             }
             Incoming::InStep(content) => {
                 self.in_step(peer);
+                self.peers[peer].content_bytes += content.len() as u64;
                 self.count(peer, content, read_at);
             }
             Incoming::Content(content) => self.count(peer, content, read_at),

@@ -101,6 +101,11 @@ pub(crate) struct Writer {
     number: u16,
     /// Its updates so far.
     pub(crate) seq: u32,
+    /// Its edits so far, the clock of the first letter of those that follow each other, and of the
+    /// letter to the right of them.
+    edits: usize,
+    run: Option<u64>,
+    right: Option<u64>,
     text: Vec<u8>,
     update: Vec<u8>,
 }
@@ -114,6 +119,9 @@ impl Writer {
             clock: 0,
             number,
             seq: 0,
+            edits: 0,
+            run: None,
+            right: None,
             text: Vec::new(),
             update: Vec::new(),
         }
@@ -129,14 +137,23 @@ impl Writer {
         put_var_bytes(message, &self.update);
     }
 
-    /// One update with a struct for each of `edits`, each of `len` bytes of text without a marker,
-    /// as an editor brings its offline work back.
-    pub(crate) fn put_edits(&mut self, message: &mut Vec<u8>, edits: usize, len: usize) {
-        let structs: Vec<u8> = (0..edits).flat_map(|_| self.next_struct(len)).collect();
-        let clock = self.clock - (edits * len) as u64;
+    /// One update with so many edits of two letters and without a marker, as an editor brings its
+    /// offline work back. Every tenth edit begins anew at the front of the text, so that an
+    /// engine can join ten into one piece and no more.
+    pub(crate) fn put_edits(&mut self, message: &mut Vec<u8>, edits: usize) {
+        const TEXT: &[u8] = b"yy";
         self.update.clear();
-        self.put_head(edits, clock);
-        self.update.extend_from_slice(&structs);
+        self.put_head(edits, self.clock);
+        for _ in 0..edits {
+            let jump = self.edits.is_multiple_of(10);
+            if jump {
+                self.right = self.run.replace(self.clock);
+            }
+            let origin = (!jump).then(|| self.clock - 1);
+            put_item(&mut self.update, self.client, origin, self.right, TEXT);
+            self.clock += TEXT.len() as u64;
+            self.edits += 1;
+        }
         self.update.push(0);
         message.extend_from_slice(&[0, 2]);
         put_var_bytes(message, &self.update);
@@ -174,16 +191,10 @@ impl Writer {
     fn put_struct(&mut self) {
         self.update.clear();
         self.put_head(1, self.clock);
-        put_item(&mut self.update, self.client, self.clock, &self.text);
+        let origin = self.clock.checked_sub(1);
+        put_item(&mut self.update, self.client, origin, None, &self.text);
         self.clock += self.text.len() as u64;
         self.update.push(0);
-    }
-
-    fn next_struct(&mut self, len: usize) -> Vec<u8> {
-        let mut out = Vec::with_capacity(len + 16);
-        put_item(&mut out, self.client, self.clock, &vec![b'y'; len]);
-        self.clock += len as u64;
-        out
     }
 
     /// One client, so many structs, from this clock on.
@@ -195,17 +206,31 @@ impl Writer {
     }
 }
 
-/// A string in the root text `t`: the first one names its parent, every other one its left
-/// neighbour.
-fn put_item(out: &mut Vec<u8>, client: u64, clock: u64, text: &[u8]) {
+/// A string in the root text `t` between two letters of the same client. Without a neighbour it
+/// names its parent.
+fn put_item(
+    out: &mut Vec<u8>,
+    client: u64,
+    origin: Option<u64>,
+    right_origin: Option<u64>,
+    text: &[u8],
+) {
     const STRING: u8 = 4;
     const HAS_ORIGIN: u8 = 0x80;
-    if clock == 0 {
-        out.extend_from_slice(&[STRING, 1, 1, b't']);
+    const HAS_RIGHT_ORIGIN: u8 = 0x40;
+    let left = if origin.is_some() { HAS_ORIGIN } else { 0 };
+    let right = if right_origin.is_some() {
+        HAS_RIGHT_ORIGIN
     } else {
-        out.push(STRING | HAS_ORIGIN);
+        0
+    };
+    out.push(STRING | left | right);
+    for clock in [origin, right_origin].into_iter().flatten() {
         put_var_uint(out, client);
-        put_var_uint(out, clock - 1);
+        put_var_uint(out, clock);
+    }
+    if left | right == 0 {
+        out.extend_from_slice(&[1, 1, b't']);
     }
     put_var_bytes(out, text);
 }

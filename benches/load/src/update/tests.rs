@@ -1,3 +1,6 @@
+use yrs::updates::decoder::Decode;
+use yrs::{Doc, GetString, ReadTxn, StateVector, Text, Transact, Update};
+
 use super::*;
 
 #[test]
@@ -48,19 +51,52 @@ fn the_first_update_names_the_text_and_the_second_its_neighbour() {
 }
 
 #[test]
-fn edits_follow_each_other() {
+fn an_engine_takes_the_updates() {
+    let mut writer = Writer::new(3, 1);
+    let mut other = Writer::new(3, 0);
+    let document = Doc::new();
+    let text = document.get_or_insert_text("t");
+    let mut transaction = document.transact_mut();
+    for _ in 0..3 {
+        for writer in [&mut writer, &mut other] {
+            let mut message = Vec::new();
+            writer.put_update(&mut message, 30, 5);
+            transaction.apply_update(update_of(&message)).unwrap();
+        }
+    }
+    assert_eq!(text.len(&transaction), 6 * 30);
+    assert!(
+        text.get_string(&transaction)
+            .contains("~000100000200000005xxxxxxxxxxx")
+    );
+    assert!(!transaction.has_missing_updates());
+}
+
+#[test]
+fn edits_join_by_ten() {
     let mut writer = Writer::new(0, 0);
-    let mut message = Vec::new();
-    writer.put_edits(&mut message, 2, 1);
-    let id = [0x80, 0x80, 0x80, 0x80, 8];
-    let expected = [
-        &[0, 2, 24, 1, 2][..],
-        &id,
-        &[0, 4, 1, 1, b't', 1, b'y', 0x84],
-        &id,
-        &[0, 1, b'y', 0],
-    ];
-    assert_eq!(message, expected.concat());
+    let document = Doc::new();
+    let text = document.get_or_insert_text("t");
+    let mut transaction = document.transact_mut();
+    for _ in 0..4 {
+        let mut message = Vec::new();
+        writer.put_edits(&mut message, 25);
+        transaction.apply_update(update_of(&message)).unwrap();
+    }
+    assert_eq!(text.len(&transaction), 200);
+    assert!(!transaction.has_missing_updates());
+    drop(transaction);
+    let all = document
+        .transact()
+        .encode_state_as_update_v1(&StateVector::default());
+    // One client with ten structs.
+    assert_eq!(all[..2], [1, 10]);
+}
+
+/// The update in a sync message.
+fn update_of(message: &[u8]) -> Update {
+    let mut body = message.strip_prefix(&[0, 2]).unwrap();
+    Update::decode_v1(take_var_bytes(&mut body).unwrap()).unwrap()
 }
 
 #[test]
