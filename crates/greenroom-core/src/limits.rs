@@ -63,6 +63,11 @@ pub struct Limits {
     pub entries_bytes_max: usize,
     /// Presence of one session.
     pub presence_bytes_max: usize,
+    /// Presence changes of a room are told together, at most this often.
+    pub presence_tick_ms: u64,
+    /// What a room may send of presence, to all its sessions together: the tick grows until it
+    /// keeps to that.
+    pub presence_bytes_per_s_max: usize,
     /// A ping is sent to a silent peer after this.
     pub ping_interval_ms: u64,
     /// A peer without any frame for this long is gone.
@@ -107,6 +112,8 @@ impl Default for Limits {
             tasks_max: 64,
             entries_bytes_max: 64 << 20,
             presence_bytes_max: 64 << 10,
+            presence_tick_ms: 10,
+            presence_bytes_per_s_max: 20_000_000,
             ping_interval_ms: 30_000,
             peer_dead_ms: 60_000,
             yjs_keep_alive_ms: 20_000,

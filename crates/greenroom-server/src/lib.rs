@@ -19,7 +19,7 @@ pub mod reader;
 mod room_task;
 mod rooms;
 mod router;
-mod seat;
+mod seats;
 mod server;
 mod settings;
 pub mod store;

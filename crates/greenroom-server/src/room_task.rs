@@ -1,20 +1,19 @@
 //! The one place where IO meets a room: a task that owns it, hands it inputs and carries out its
 //! outputs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use greenroom_core::close_reason::CloseReason;
 use greenroom_core::registry::Instance;
 use greenroom_core::room::{Input, Output, Room, RoomConfig, RoomState, Stopped};
-use greenroom_service::{Millis, RoomId, SessionId};
+use greenroom_service::{Millis, RoomId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::edge::Edge;
 use crate::mail::{Inboxes, Mail, Order, turn_away_unread};
 use crate::rooms::Rooms;
-use crate::seat::Seat;
+use crate::seats::Seats;
 
 /// Runs a room from its load to its stop.
 pub(crate) async fn run(rooms: Arc<Rooms>, id: RoomId, instance: Instance, inboxes: Inboxes) {
@@ -38,8 +37,8 @@ pub(crate) async fn run(rooms: Arc<Rooms>, id: RoomId, instance: Instance, inbox
         rooms,
         id,
         instance,
+        seats: Seats::new(send_order.clone()),
         send_order,
-        seats: BTreeMap::new(),
         live: false,
         now,
     };
@@ -92,7 +91,7 @@ struct RoomTask {
     id: RoomId,
     instance: Instance,
     send_order: mpsc::UnboundedSender<Order>,
-    seats: BTreeMap<SessionId, Seat>,
+    seats: Seats,
     live: bool,
     /// Room time of this turn.
     now: Millis,
@@ -113,12 +112,12 @@ impl RoomTask {
     fn mail(&mut self, mail: Mail) {
         match mail {
             Mail::Join(session, hello, conn) => {
-                self.seats.insert(session, Seat::new(conn));
+                self.seats.add(session, conn);
                 self.input(Input::Join(session, *hello));
             }
             Mail::Message(session, message) => self.input(Input::Message(session, *message)),
             Mail::Leave(session) => {
-                self.seats.remove(&session);
+                self.seats.remove(session);
                 self.input(Input::Leave(session));
             }
         }
@@ -131,10 +130,7 @@ impl RoomTask {
             Order::TaskDone(id, result) => self.input(Input::TaskDone(id, *result)),
             Order::Drain(why) => self.input(Input::Drain(why)),
             Order::Writable(session) => {
-                if let Some(seat) = self.seats.get_mut(&session) {
-                    seat.unblock();
-                    seat.flush(session, &mut self.room, &self.send_order, self.now);
-                }
+                self.seats.unblock(session, &mut self.room, self.now);
             }
         }
     }
@@ -143,16 +139,8 @@ impl RoomTask {
     fn carry_out(&mut self) -> bool {
         while let Some(output) = self.room.poll_output() {
             match output {
-                Output::Flush(session) => {
-                    if let Some(seat) = self.seats.get_mut(&session) {
-                        seat.flush(session, &mut self.room, &self.send_order, self.now);
-                    }
-                }
-                Output::TurnedAway(session, reason) => {
-                    if let Some(seat) = self.seats.remove(&session) {
-                        seat.conn.close(reason);
-                    }
-                }
+                Output::Flush(session) => self.seats.flush(session, &mut self.room, self.now),
+                Output::TurnedAway(session, reason) => self.seats.turn_away(session, reason),
                 Output::Store(task, request) => {
                     let orders = self.send_order.clone();
                     self.edge.ask_store(request, move |reply| {
@@ -179,6 +167,7 @@ impl RoomTask {
                 }
             }
         }
+        self.seats.settle();
         if !self.live && self.room.state() == RoomState::Live {
             self.live = true;
             tracing::debug!(room = %self.id, "room loaded");
@@ -191,9 +180,7 @@ impl RoomTask {
         if let Some(at) = self.room.next_wake() {
             self.edge.waker.wake_at(at, self.id.clone());
         }
-        for (_, seat) in std::mem::take(&mut self.seats) {
-            seat.conn.close(CloseReason::RoomFault);
-        }
+        self.seats.close_all(CloseReason::RoomFault);
         self.rooms.stopped(&self.id, self.instance, why);
     }
 }

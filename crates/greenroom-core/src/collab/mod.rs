@@ -52,37 +52,44 @@ impl Collab {
         }
     }
 
-    /// Tells everybody of the document about these awareness entries.
-    fn tell_awareness(name: &str, to: To, clients: &[u64], cx: &mut Cx<'_>) {
-        if clients.is_empty() {
-            return;
-        }
-        let Some(awareness) = cx.presence.awareness.get(name) else {
+    /// Tells everybody of the document which awareness entries changed, unless it is too early
+    /// after the last time.
+    fn tell_awareness(name: &str, cx: &mut Cx<'_>) {
+        let Some(awareness) = cx.presence.awareness.get_mut(name) else {
             return;
         };
-        let update = awareness.encode(clients);
-        let message = ServerMessage::Yjs(name.to_owned(), YjsMessage::Awareness(update));
-        cx.send(to, message, Visibility::Early);
+        if let Some(update) = awareness.tell(cx.now, cx.links.len(), cx.limits) {
+            let message = ServerMessage::Yjs(name.to_owned(), YjsMessage::Awareness(update));
+            cx.send(To::All, message, Visibility::Early);
+        }
     }
 
-    fn tell_all_awareness(name: &str, session: SessionId, cx: &mut Cx<'_>) {
+    /// Tells one session who is here.
+    fn introduce(name: &str, session: SessionId, cx: &mut Cx<'_>) {
         let Some(awareness) = cx.presence.awareness.get(name) else {
             return;
         };
         let present: Vec<_> = awareness.present().collect();
-        Self::tell_awareness(name, To::One(session), &present, cx);
+        if present.is_empty() {
+            return;
+        }
+        let update = awareness.encode(&present);
+        let message = ServerMessage::Yjs(name.to_owned(), YjsMessage::Awareness(update));
+        cx.send(To::One(session), message, Visibility::Early);
     }
 
-    fn expire_awareness(cx: &mut Cx<'_>) {
+    fn awareness_due(cx: &mut Cx<'_>) {
         let now = cx.now;
-        let mut gone = Vec::new();
+        let mut due = Vec::new();
         for (name, awareness) in &mut cx.presence.awareness {
             if awareness.poll_timeout().is_some_and(|at| at <= now) {
-                gone.push((name.clone(), awareness.expire(now)));
+                let gone = awareness.expire(now);
+                awareness.changed(gone);
+                due.push(name.clone());
             }
         }
-        for (name, clients) in gone {
-            Self::tell_awareness(&name, To::All, &clients, cx);
+        for name in due {
+            Self::tell_awareness(&name, cx);
         }
         cx.presence
             .awareness
@@ -142,7 +149,7 @@ impl Behaviour for Collab {
     fn join(&mut self, session: SessionId, cx: &mut Cx<'_>) -> Outcome {
         let name = cx.links[&session].document.clone();
         self.document(&name).ask(To::One(session), cx);
-        Self::tell_all_awareness(&name, session, cx);
+        Self::introduce(&name, session, cx);
         Ok(())
     }
 
@@ -167,11 +174,12 @@ impl Behaviour for Collab {
                 let same_user = |other| sessions.get(&other).is_none_or(|s| s.user == *user);
                 let awareness = cx.presence.awareness.entry(name.clone()).or_default();
                 let changed = awareness.announce(cx.now, session, &entries, cx.limits, same_user);
-                Self::tell_awareness(name, To::All, &changed, cx);
+                awareness.changed(changed);
+                Self::tell_awareness(name, cx);
                 Ok(())
             }
             ClientMessage::QueryAwareness => {
-                Self::tell_all_awareness(name, session, cx);
+                Self::introduce(name, session, cx);
                 Ok(())
             }
             ClientMessage::Frame(_) => {
@@ -191,7 +199,8 @@ impl Behaviour for Collab {
         }
         if let Some(awareness) = cx.presence.awareness.get_mut(name) {
             let gone = awareness.leave(cx.now, session.id);
-            Self::tell_awareness(name, To::All, &gone, cx);
+            awareness.changed(gone);
+            Self::tell_awareness(name, cx);
         }
         Ok(())
     }
@@ -199,12 +208,12 @@ impl Behaviour for Collab {
     fn catch_up(&mut self, session: SessionId, missed_from: u64, cx: &mut Cx<'_>) -> Outcome {
         let name = cx.links[&session].document.clone();
         self.document(&name).catch_up(session, missed_from, cx);
-        Self::tell_all_awareness(&name, session, cx);
+        Self::introduce(&name, session, cx);
         Ok(())
     }
 
     fn timeout(&mut self, cx: &mut Cx<'_>) -> Outcome {
-        Self::expire_awareness(cx);
+        Self::awareness_due(cx);
         for document in self.documents.values_mut() {
             document.drop_idle_engine(cx.now);
         }

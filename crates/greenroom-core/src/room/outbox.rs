@@ -54,7 +54,11 @@ pub enum Taken {
 /// The way out of a room.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    rings: BTreeMap<Stream, Ring>,
+    /// The ring of each stream that somebody hears.
+    by_stream: BTreeMap<Stream, usize>,
+    /// Rings, found by a seat without a look at its stream; those in `free` are unused.
+    rings: Vec<Ring>,
+    free: Vec<usize>,
     seats: BTreeMap<SessionId, Seat>,
     /// Sessions with private frames to take, or to be closed.
     dirty: Vec<SessionId>,
@@ -74,10 +78,14 @@ impl Outbox {
     /// Gives a session its place: it hears what is sent from now on, and knows of all records
     /// before `next_seq` by other means.
     pub(crate) fn enter(&mut self, session: SessionId, stream: Stream, next_seq: u64) {
-        let ring = self.rings.entry(stream.clone()).or_default();
+        let place = match self.by_stream.get(&stream) {
+            Some(place) => *place,
+            None => self.open_ring(stream.clone()),
+        };
+        let ring = &mut self.rings[place];
         ring.members.push(session);
         ring.caught_up += 1;
-        let seat = Seat::new(stream, ring.end(), next_seq);
+        let seat = Seat::new(stream, place, ring.end(), next_seq);
         let before = self.seats.insert(session, seat);
         assert!(before.is_none(), "a session enters once");
     }
@@ -87,18 +95,29 @@ impl Outbox {
         let Some(seat) = self.seats.remove(&session) else {
             return;
         };
-        let ring = self.rings.get_mut(&seat.stream).expect("a seat has a ring");
+        let ring = &mut self.rings[seat.ring];
         ring.members.retain(|member| *member != session);
         ring.caught_up -= usize::from(seat.cursor == ring.end());
         ring.forget_heard();
         if ring.members.is_empty() {
-            self.rings.remove(&seat.stream);
+            *ring = Ring::default();
+            self.by_stream.remove(&seat.stream);
+            self.free.push(seat.ring);
         }
+    }
+
+    fn open_ring(&mut self, stream: Stream) -> usize {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.rings.push(Ring::default());
+            self.rings.len() - 1
+        });
+        self.by_stream.insert(stream, place);
+        place
     }
 
     /// The streams that somebody hears.
     pub(crate) fn streams(&self) -> impl Iterator<Item = &Stream> {
-        self.rings.keys()
+        self.by_stream.keys()
     }
 
     /// The stream of a session.
@@ -114,8 +133,8 @@ impl Outbox {
         stamp: Stamp,
         except: Option<SessionId>,
     ) {
-        if let Some(ring) = self.rings.get_mut(stream) {
-            ring.push(
+        if let Some(place) = self.by_stream.get(stream) {
+            self.rings[*place].push(
                 RingFrame {
                     bytes,
                     stamp,
@@ -135,7 +154,7 @@ impl Outbox {
             return;
         }
         mark_dirty(&mut self.dirty, session, seat);
-        let at = self.rings[&seat.stream].end();
+        let at = self.rings[seat.ring].end();
         let frame = PrivateFrame {
             bytes,
             gate,
@@ -156,7 +175,7 @@ impl Outbox {
         let Some(seat) = self.seats.get_mut(&session) else {
             return;
         };
-        let at = self.rings[&seat.stream].end();
+        let at = self.rings[seat.ring].end();
         let closing = seat.closing.get_or_insert(Closing { reason, gate, at });
         closing.gate = closing.gate.min(gate);
         mark_dirty(&mut self.dirty, session, seat);
@@ -175,7 +194,7 @@ impl Outbox {
             return;
         }
         self.durable = seq;
-        for ring in self.rings.values_mut() {
+        for ring in self.rings.iter_mut() {
             ring.dirty |= !ring.frames.is_empty();
         }
         for (id, seat) in &mut self.seats {
@@ -189,7 +208,7 @@ impl Outbox {
     pub(crate) fn roll_back(&mut self) {
         let durable = self.durable;
         self.rings
-            .values_mut()
+            .iter_mut()
             .for_each(|ring| ring.roll_back(durable));
         self.seats
             .values_mut()
@@ -198,7 +217,7 @@ impl Outbox {
 
     /// Every session may have something to take.
     pub(crate) fn mark_all_dirty(&mut self) {
-        for ring in self.rings.values_mut() {
+        for ring in self.rings.iter_mut() {
             ring.dirty = true;
         }
     }
@@ -212,7 +231,7 @@ impl Outbox {
             }
         }
         let private = dirty.len();
-        for ring in self.rings.values_mut().filter(|ring| ring.dirty) {
+        for ring in self.rings.iter_mut().filter(|ring| ring.dirty) {
             ring.dirty = false;
             dirty.extend_from_slice(&ring.members);
         }
@@ -226,7 +245,7 @@ impl Outbox {
     /// The first record that a lagged session may have missed; `None` when it has not lagged.
     pub(crate) fn lagged(&mut self, session: SessionId) -> Option<u64> {
         let seat = self.seats.get_mut(&session)?;
-        if !seat.lagged && seat.cursor < self.rings[&seat.stream].base {
+        if !seat.lagged && seat.cursor < self.rings[seat.ring].base {
             seat.lag();
         }
         (seat.lagged && seat.closing.is_none()).then_some(seat.heard)
@@ -238,7 +257,7 @@ impl Outbox {
         let Some(seat) = self.seats.get_mut(&session) else {
             return;
         };
-        let ring = self.rings.get_mut(&seat.stream).expect("a seat has a ring");
+        let ring = &mut self.rings[seat.ring];
         ring.caught_up += usize::from(seat.cursor != ring.end());
         seat.cursor = ring.end();
         seat.lagged = false;
@@ -256,7 +275,7 @@ impl Outbox {
         let Some(seat) = self.seats.get_mut(&session) else {
             return Taken::All;
         };
-        let ring = self.rings.get_mut(&seat.stream).expect("a seat has a ring");
+        let ring = &mut self.rings[seat.ring];
         let done = match &seat.closing {
             Some(closing) if closing.gate <= self.durable => Taken::Close(closing.reason),
             _ => Taken::All,
@@ -285,7 +304,7 @@ impl Outbox {
 
     /// Bytes that wait in all rings and queues; a shared frame counts once.
     pub(crate) fn bytes(&self) -> usize {
-        self.rings.values().map(|ring| ring.bytes).sum::<usize>()
+        self.rings.iter().map(|ring| ring.bytes).sum::<usize>()
             + self
                 .seats
                 .values()

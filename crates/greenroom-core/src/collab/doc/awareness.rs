@@ -90,6 +90,10 @@ pub struct Awareness {
     owned: BTreeMap<SessionId, BTreeSet<u64>>,
     /// Not before this does any entry expire.
     check_at: Option<Millis>,
+    /// Clients whose entry changed since it was told.
+    untold: BTreeSet<u64>,
+    /// Not before this is anything told again.
+    tell_at: Millis,
 }
 
 impl Awareness {
@@ -246,6 +250,9 @@ impl Awareness {
     /// Removes what was not renewed in time and forgets old tombstones; gives the clients whose
     /// removal is to be told.
     pub fn expire(&mut self, now: Millis) -> Vec<u64> {
+        if self.check_at.is_none_or(|at| at > now) {
+            return Vec::new();
+        }
         let mut gone = Vec::new();
         let mut next: Option<Millis> = None;
         self.entries.retain(|client, entry| {
@@ -273,10 +280,31 @@ impl Awareness {
         gone
     }
 
-    /// When [`Self::expire`] has something to do, at the earliest.
+    /// These entries changed and are to be told to everybody.
+    pub fn changed(&mut self, clients: impl IntoIterator<Item = u64>) {
+        self.untold.extend(clients);
+    }
+
+    /// What is to be told at `now`: the changed entries, encoded once for all `hearers`; `None`
+    /// when nothing is, or it is too early after the last time. The pause is the tick, or as long
+    /// as the hearers' share of the room's presence bandwidth takes.
+    pub fn tell(&mut self, now: Millis, hearers: usize, limits: &Limits) -> Option<Bytes> {
+        if self.untold.is_empty() || now < self.tell_at {
+            return None;
+        }
+        let clients: Vec<_> = std::mem::take(&mut self.untold).into_iter().collect();
+        let update = self.encode(&clients);
+        let bytes = (update.len() * hearers) as u64;
+        let share_ms = bytes * 1_000 / limits.presence_bytes_per_s_max.max(1) as u64;
+        self.tell_at = now.plus(share_ms.max(limits.presence_tick_ms));
+        Some(update)
+    }
+
+    /// When [`Self::expire`] or [`Self::tell`] has something to do, at the earliest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Millis> {
-        self.check_at
+        let tell_at = (!self.untold.is_empty()).then_some(self.tell_at);
+        [self.check_at, tell_at].into_iter().flatten().min()
     }
 
     /// Whether nothing is known, not even tombstones or silent sessions.

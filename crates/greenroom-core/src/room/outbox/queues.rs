@@ -118,6 +118,8 @@ pub(super) struct Next<'a> {
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) stream: Stream,
+    /// The place of its stream's ring.
+    pub(super) ring: usize,
     pub(super) cursor: u64,
     pub(super) private: VecDeque<PrivateFrame>,
     pub(super) private_bytes: usize,
@@ -129,9 +131,10 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn new(stream: Stream, cursor: u64, heard: u64) -> Self {
+    pub(super) fn new(stream: Stream, ring: usize, cursor: u64, heard: u64) -> Self {
         Self {
             stream,
+            ring,
             cursor,
             private: VecDeque::new(),
             private_bytes: 0,
