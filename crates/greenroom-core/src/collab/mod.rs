@@ -5,10 +5,9 @@ pub mod doc;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use greenroom_service::{
     Fault, Left, Millis, Outcome, Refuse, Rights, Session, SessionId, Start, TaskId, TaskResult, To,
 };
@@ -20,9 +19,8 @@ use crate::room::presence::Presence;
 use crate::room::session::Link;
 use crate::store::Part;
 use crate::store::envelope::{Record, RecordKind};
-use doc::document::Document;
-use doc::job::{DocumentJob, DocumentJobDone, LoadDocument};
-use doc::records::{read_document_record, read_snapshot};
+use doc::document::{Document, read_document_record, read_skipped_record, read_snapshot};
+use doc::job::{DocumentJob, DocumentJobDone, LoadDocument, StoredUpdate};
 
 /// Makes collab rooms.
 #[must_use]
@@ -117,6 +115,12 @@ impl Behaviour for Collab {
     }
 
     fn start(&mut self, why: Start, cx: &mut Cx<'_>) -> Outcome {
+        // Who asked before a rebuild waits still.
+        for (session, vector) in std::mem::take(&mut cx.presence.unanswered) {
+            if let Some(link) = cx.links.get(&session) {
+                self.document(&link.document).answer(session, vector, cx);
+            }
+        }
         // While the store takes no writes, nobody is asked for what it could not keep.
         if why == Start::Rebuilt && cx.writable {
             self.ask_all(cx);
@@ -190,8 +194,8 @@ impl Behaviour for Collab {
 
     fn leave(&mut self, session: &Session, link: &Link, _: Left, cx: &mut Cx<'_>) -> Outcome {
         let name = &link.document;
-        if let Some(document) = self.documents.get_mut(name) {
-            document.leave(session.id);
+        cx.presence.unanswered.remove(&session.id);
+        if let Some(document) = self.documents.get(name) {
             let heard = cx.links.values().any(|other| other.document == *name);
             if document.is_unused() && !heard {
                 self.documents.remove(name);
@@ -324,32 +328,32 @@ fn documents_of(past: Past) -> Result<Vec<LoadDocument>, Fault> {
     let mut documents: BTreeMap<String, LoadDocument> = BTreeMap::new();
     for (part, seq, data) in past.snapshots {
         let Part::Document(name) = part else { continue };
-        let (base, unmerged) = read_snapshot(&data)
+        let document = read_snapshot(&name, seq, &data)
             .map_err(|error| Fault(format!("a document's snapshot cannot be read: {error}")))?;
-        // What was not merged then is tried again: its causes may have come, or yrs be mended.
-        let tail = unmerged.into_iter().map(|update| (seq, update)).collect();
-        let document = LoadDocument {
-            name: name.clone(),
-            base,
-            base_seq: seq,
-            tail,
-        };
         documents.insert(name, document);
     }
-    let is_update = |record: &Record| record.kind == RecordKind::Document;
-    for (seq, record) in past.records.into_iter().filter(|(_, r)| is_update(r)) {
+    let is = |kind| move |record: &Record| record.kind == kind;
+    let skipped = past
+        .records
+        .iter()
+        .filter(|(_, r)| is(RecordKind::Skipped)(r));
+    let skipped: BTreeSet<_> = skipped
+        .filter_map(|(_, record)| read_skipped_record(&record.data).ok())
+        .collect();
+    let updates = past.records.into_iter();
+    for (seq, record) in updates.filter(|(_, r)| is(RecordKind::Document)(r)) {
         let (name, update) = read_document_record(&record.data)
             .map_err(|error| Fault(format!("the record at seq {seq} cannot be read: {error}")))?;
         let document = documents
             .entry(name.into())
-            .or_insert_with(|| LoadDocument {
-                name: name.into(),
-                base: Bytes::new(),
-                base_seq: 0,
-                tail: Vec::new(),
-            });
+            .or_insert_with(|| LoadDocument::new(name));
         if seq > document.base_seq {
-            document.tail.push((seq, update));
+            let skipped = skipped.contains(&seq);
+            document.tail.push(StoredUpdate {
+                seq,
+                update,
+                skipped,
+            });
         }
     }
     Ok(documents.into_values().collect())

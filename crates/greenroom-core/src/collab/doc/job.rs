@@ -40,8 +40,32 @@ pub struct LoadDocument {
     pub base: Bytes,
     /// The last record that the snapshot includes; 0 when there is none.
     pub base_seq: u64,
-    /// The updates that are not in it, with their seqs, in order.
-    pub tail: Vec<(u64, Bytes)>,
+    /// The updates that are not merged into it, in order.
+    pub tail: Vec<StoredUpdate>,
+}
+
+/// An update as it is stored.
+#[derive(Debug)]
+pub struct StoredUpdate {
+    /// The seq of its record.
+    pub seq: u64,
+    /// The update.
+    pub update: Bytes,
+    /// Whether it is known that it cannot be merged.
+    pub skipped: bool,
+}
+
+impl LoadDocument {
+    /// The past of a document in which nothing was written.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            base: Bytes::new(),
+            base_seq: 0,
+            tail: Vec::new(),
+        }
+    }
 }
 
 /// A document as it was read.
@@ -57,7 +81,9 @@ pub struct LoadedDocument {
     pub tail: Vec<(u64, Bytes)>,
     /// The updates whose causes are not there.
     pub parked: Vec<(u64, Bytes, Digest)>,
-    /// What snapshot and tail add up to.
+    /// The updates that cannot be merged.
+    pub unmergeable: Vec<(u64, Bytes)>,
+    /// What all but the parked ones add up to.
     pub shadow: Shadow,
     /// Updates that could not be read, with their seqs and why.
     pub unreadable: Vec<(u64, String)>,
@@ -113,13 +139,14 @@ impl DocumentJob {
 }
 
 /// Builds the shadow without yrs: our own reader is enough.
-fn load(past: LoadDocument) -> LoadedDocument {
+pub(crate) fn load(past: LoadDocument) -> LoadedDocument {
     let mut loaded = LoadedDocument {
         name: past.name,
         base: past.base,
         base_seq: past.base_seq,
         tail: Vec::new(),
         parked: Vec::new(),
+        unmergeable: Vec::new(),
         shadow: Shadow::default(),
         unreadable: Vec::new(),
     };
@@ -129,19 +156,32 @@ fn load(past: LoadDocument) -> LoadedDocument {
             Err(error) => loaded.unreadable.push((loaded.base_seq, error.to_string())),
         }
     }
-    for (seq, update) in past.tail {
-        match Digest::read(&update) {
-            Ok(digest) => match loaded.shadow.verdict(&digest) {
-                Verdict::NoOp => {}
-                Verdict::Ready => {
-                    loaded.shadow.apply(&digest);
-                    loaded.tail.push((seq, update));
-                    unpark(&mut loaded.shadow, &mut loaded.parked, &mut loaded.tail);
-                }
-                Verdict::Pending => loaded.parked.push((seq, update, digest)),
-                Verdict::Refused(error) => loaded.unreadable.push((seq, error.to_string())),
-            },
-            Err(error) => loaded.unreadable.push((seq, error.to_string())),
+    for StoredUpdate {
+        seq,
+        update,
+        skipped,
+    } in past.tail
+    {
+        let digest = match Digest::read(&update) {
+            Ok(digest) => digest,
+            Err(error) => {
+                loaded.unreadable.push((seq, error.to_string()));
+                continue;
+            }
+        };
+        match loaded.shadow.verdict(&digest) {
+            _ if skipped => {
+                loaded.shadow.apply(&digest);
+                loaded.unmergeable.push((seq, update));
+            }
+            Verdict::NoOp => {}
+            Verdict::Ready => {
+                loaded.shadow.apply(&digest);
+                loaded.tail.push((seq, update));
+                unpark(&mut loaded.shadow, &mut loaded.parked, &mut loaded.tail);
+            }
+            Verdict::Pending => loaded.parked.push((seq, update, digest)),
+            Verdict::Refused(error) => loaded.unreadable.push((seq, error.to_string())),
         }
     }
     loaded

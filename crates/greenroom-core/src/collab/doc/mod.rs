@@ -7,7 +7,6 @@ pub mod gate;
 mod integrate;
 mod intervals;
 pub mod job;
-pub(crate) mod records;
 pub mod shadow;
 pub mod update;
 
