@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Editor } from "../lib/editor.mjs";
+import { converged, Editor } from "../lib/editor.mjs";
 import { share } from "../lib/runs.mjs";
 import { Server } from "../lib/server.mjs";
 import { windowPassed } from "../lib/window.mjs";
@@ -76,4 +76,26 @@ test("who waits at the door while the server is down gets the stored text", asyn
     assert.equal(joiner.firstSight, stored.get(ROOMS[at]));
     joiner.close();
   }
+});
+
+test("who joins while others write misses nothing", async () => {
+  const writer = await new Editor(server, "join/busy").synced();
+  // Many small pieces, so that an answer takes a while to make and others ask meanwhile.
+  for (let n = 0; n < 5_000; n += 1) writer.type("x", n % 2 === 0 ? 0 : undefined);
+  const joiners = [];
+  for (let n = 0; n < 3 * JOINERS; n += 1) {
+    joiners.push(new Editor(server, "join/busy"));
+    writer.type(`${n} `);
+    // The next comes when the writer has heard of what is under way.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (n % 4 === 3) await joiners[n - 3].synced();
+  }
+  writer.type("the end");
+  const whole = () => {
+    const text = writer.text.toString();
+    return joiners.every((joiner) => joiner.text.toString() === text);
+  };
+  const lengths = () => joiners.map((joiner) => joiner.text.length).join(" ");
+  await converged(joiners, whole, 10_000, () => `all have ${writer.text.length}: ${lengths()}`);
+  for (const editor of [writer, ...joiners]) editor.close();
 });
