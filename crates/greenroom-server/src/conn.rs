@@ -27,6 +27,10 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 /// RFC 6455, section 7.4.1: message too big.
 const CODE_TOO_LARGE: u16 = 1009;
 
+/// Items of one read, and messages of one frame, for which room is kept until the next: a burst
+/// must not cost its connection memory for ever.
+const ITEMS_KEPT: usize = 16;
+
 /// A connection that was let in, with everything that its task needs.
 pub(crate) struct Accepted {
     pub(crate) conn: Arc<Conn>,
@@ -93,6 +97,7 @@ pub(crate) async fn run(accepted: Accepted) {
         meters: meters::of(protocol),
         items: Vec::new(),
         messages: Vec::new(),
+        now: Instant::now(),
     };
     let ended = task.run(early).await;
     tracing::info!(conn = session.0, room = %task.membership.room.id(), "left");
@@ -148,6 +153,8 @@ struct ConnTask {
     meters: &'static Meters,
     items: Vec<Item>,
     messages: Vec<ClientMessage>,
+    /// When the items were read, or the last pause was over.
+    now: Instant,
 }
 
 impl ConnTask {
@@ -192,14 +199,15 @@ impl ConnTask {
 
     /// Hands on what was read; `fed` says whether reading can go on after it.
     async fn received(&mut self, fed: Result<(), ReadError>) -> Option<Ended> {
-        let now = Instant::now();
-        self.pulse.heard(now);
+        self.now = Instant::now();
+        self.pulse.heard(self.now);
         let mut items = std::mem::take(&mut self.items);
         for item in items.drain(..) {
-            if let Some(ended) = self.item(item, now).await {
+            if let Some(ended) = self.item(item).await {
                 return Some(ended);
             }
         }
+        items.shrink_to(ITEMS_KEPT);
         self.items = items;
         match fed {
             Ok(()) => None,
@@ -218,7 +226,7 @@ impl ConnTask {
         }
     }
 
-    async fn item(&mut self, item: Item, now: Instant) -> Option<Ended> {
+    async fn item(&mut self, item: Item) -> Option<Ended> {
         let message = match item {
             Item::Text(text) => Message::Text(text),
             Item::Binary(bytes) => Message::Binary(bytes),
@@ -234,11 +242,16 @@ impl ConnTask {
                 return Some(Ended::Closing);
             }
         };
-        if let Some(pause) = self.pulse.spend(now) {
-            // Delays reading: the peer's own socket fills up, nobody else waits.
-            tokio::time::sleep(pause).await;
-        }
         self.message(message).await
+    }
+
+    /// Counts a message; one that comes too fast delays reading: the peer's own socket fills up,
+    /// nobody else waits.
+    async fn spend(&mut self) {
+        if let Some(pause) = self.pulse.spend(self.now) {
+            tokio::time::sleep(pause).await;
+            self.now = Instant::now();
+        }
     }
 
     async fn message(&mut self, message: Message) -> Option<Ended> {
@@ -247,17 +260,19 @@ impl ConnTask {
             .bytes_received
             .increment(message.payload().len() as u64);
         let decoded = protocol::decode(self.protocol, message, &self.limits, &mut self.messages);
-        let Membership { room, session } = &self.membership;
-        for message in self.messages.drain(..) {
-            if room
-                .send(Mail::Message(*session, Box::new(message)))
-                .await
-                .is_err()
-            {
+        let mut messages = std::mem::take(&mut self.messages);
+        for message in messages.drain(..) {
+            // Each by itself: a frame may hold many, and it is they that the room has to handle.
+            self.spend().await;
+            let Membership { room, session } = &self.membership;
+            let mail = Mail::Message(*session, Box::new(message));
+            if room.send(mail).await.is_err() {
                 self.conn.close(CloseReason::Shutdown);
                 return Some(Ended::Closing);
             }
         }
+        messages.shrink_to(ITEMS_KEPT);
+        self.messages = messages;
         match decoded {
             Ok(()) => None,
             Err(reason) => {

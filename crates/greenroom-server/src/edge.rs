@@ -13,6 +13,7 @@ use greenroom_core::room::job::{Job, JobDone};
 use greenroom_core::service::service_rooms;
 use greenroom_core::store::{NodeId, StoreReply, StoreRequest};
 use greenroom_service::{Millis, RoomId, TaskResult, TaskSpec};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -82,6 +83,8 @@ pub(crate) struct Edge {
     collab: Arc<BehaviourFactory>,
     /// Every task of the process; locked to add one, never across an await.
     tasks: Mutex<JoinSet<()>>,
+    /// Whether the tasks that run as long as the process shall end.
+    stopping: watch::Sender<bool>,
 }
 
 impl Edge {
@@ -101,6 +104,7 @@ impl Edge {
             runners,
             collab: collab_rooms(),
             tasks: Mutex::new(JoinSet::new()),
+            stopping: watch::Sender::new(false),
         }
     }
 
@@ -125,8 +129,19 @@ impl Edge {
         tasks.spawn(task);
     }
 
-    /// Gives every task a moment to end by itself, then ends those that still run.
+    /// Waits until the tasks of the process are to end. Cancel-safe.
+    pub(crate) async fn stopping(&self) {
+        // The sender lives as long as this value.
+        let _ = self
+            .stopping
+            .subscribe()
+            .wait_for(|stopping| *stopping)
+            .await;
+    }
+
+    /// Tells every task to end, gives it a moment, then ends those that still run.
     pub(crate) async fn finish_tasks(&self, deadline: Duration) {
+        self.stopping.send_replace(true);
         let mut tasks = {
             let mut held = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *held)

@@ -207,8 +207,19 @@ impl Server {
             .header_read_timeout(HEAD_DEADLINE)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
             .with_upgrades();
+        let edge = Arc::clone(self.rooms.edge());
         self.rooms.edge().spawn(async move {
-            if let Err(error) = serving.await {
+            let mut serving = std::pin::pin!(serving);
+            // Both arms are cancel-safe: the connection is pinned outside.
+            let served = tokio::select! {
+                served = serving.as_mut() => served,
+                () = edge.stopping() => {
+                    // One that is kept open between requests would otherwise hold up the stop.
+                    serving.as_mut().graceful_shutdown();
+                    serving.await
+                }
+            };
+            if let Err(error) = served {
                 tracing::debug!(%error, "an HTTP connection broke");
             }
         });

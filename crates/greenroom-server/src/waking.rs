@@ -18,7 +18,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// A room is held for this long after it was woken, so that its timer fires before it may go.
 const HOLD: Duration = Duration::from_secs(1);
 
-/// Wakes rooms for as long as the process runs.
+/// Wakes rooms until the process stops.
 pub(crate) async fn run(rooms: Arc<Rooms>) {
     let edge = rooms.edge();
     let waker = &edge.waker;
@@ -35,6 +35,7 @@ pub(crate) async fn run(rooms: Arc<Rooms>) {
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
             () = waker.changed.notified() => {}
+            () = edge.stopping() => return,
             _ = look.tick() => {
                 let before = edge.clock.now().plus(LOOK_AGAIN.as_millis() as u64);
                 let request = StoreRequest::Due { before, limit: DUE_MAX };

@@ -1,0 +1,147 @@
+// The greenroom binary as a child process, with a data directory that outlives a kill.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { within } from "./wait.mjs";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const BINARY = resolve(process.env.GREENROOM_BIN ?? join(ROOT, "target/debug/greenroom"));
+
+/** How long a start may take on a busy machine, and an exit. */
+const START_MS = 20_000;
+const EXIT_MS = 30_000;
+
+/** A server in a process of its own. */
+export class Server {
+  #process;
+  #folder;
+  #env;
+  /** Where it listens, for example `127.0.0.1:41207`; the same after each restart. */
+  host;
+  /** What it printed so far, line by line. */
+  said = [];
+
+  /**
+   * Starts one on a free port and an empty data directory; `environment(server)` gives variables
+   * for the process.
+   */
+  static async start(environment = () => ({})) {
+    if (!existsSync(BINARY)) {
+      throw new Error(`${BINARY} is missing: build it, or name the binary in GREENROOM_BIN`);
+    }
+    const server = new Server();
+    server.#folder = await mkdtemp(join(tmpdir(), "greenroom-clients-"));
+    server.#env = environment(server);
+    server.host = "127.0.0.1:0";
+    await server.#run();
+    return server;
+  }
+
+  async #run() {
+    this.#process = launch(this.host, this.data, this.#env);
+    const lines = createInterface({ input: this.#process.stderr });
+    const listening = new Promise((resolve, reject) => {
+      lines.on("line", (line) => {
+        this.said.push(line);
+        const host = /listening on http:\/\/(\S+)/.exec(line)?.[1];
+        if (host !== undefined) resolve(host);
+      });
+      this.#process.once("error", reject);
+      this.#process.once("exit", (code) => {
+        reject(new Error(`the server ended (${code}):\n${this.said.join("\n")}`));
+      });
+    });
+    this.host = await within(START_MS, "the server listens", listening);
+  }
+
+  get pid() {
+    return this.#process.pid;
+  }
+
+  /** Whether the process runs. */
+  get alive() {
+    return this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  /** The data directory. */
+  get data() {
+    return join(this.#folder, "data");
+  }
+
+  /** A folder for what a test wants to keep beside the data. */
+  get folder() {
+    return this.#folder;
+  }
+
+  /** The address of a door, for example `url("ws", "/yjs")`. */
+  url(scheme, path) {
+    return `${scheme}://${this.host}${path}`;
+  }
+
+  /** Ends the process at once, as a crash would, and waits until it is gone. */
+  async kill() {
+    if (!this.alive) return;
+    const gone = once(this.#process, "exit");
+    this.#process.kill("SIGKILL");
+    await within(EXIT_MS, "the killed server is gone", gone);
+  }
+
+  /** Starts it again at the same address on the same data; `more` is added to its variables. */
+  async restart(more = {}) {
+    this.#env = { ...this.#env, ...more };
+    await this.#run();
+  }
+
+  /** Asks it to stop; gives its exit code. */
+  async stop() {
+    const gone = once(this.#process, "exit");
+    this.#process.kill("SIGTERM");
+    const [code] = await within(EXIT_MS, "the server stops", gone);
+    return code;
+  }
+
+  /** Runs a second server on the same data; gives its exit code and what it printed. */
+  async rival() {
+    const child = launch("127.0.0.1:0", this.data, this.#env);
+    let text = "";
+    child.stderr.on("data", (part) => {
+      text += part;
+    });
+    const [code] = await within(EXIT_MS, "the second server ends", once(child, "close"));
+    return { code, text };
+  }
+
+  /** Ends the process and removes its data. */
+  async dispose() {
+    await this.kill();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  /**
+   * Memory of the process in KiB as the kernel counts it: `rss` now, `peak` the most since the last
+   * `resetPeak`, `reserved` the address space at its largest.
+   */
+  memory() {
+    const status = readFileSync(`/proc/${this.pid}/status`, "utf8");
+    const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)[1]);
+    return { rss: of("VmRSS"), peak: of("VmHWM"), reserved: of("VmPeak") };
+  }
+
+  /** Lets the peak start anew at what is used now (proc(5), clear_refs). */
+  resetPeak() {
+    writeFileSync(`/proc/${this.pid}/clear_refs`, "5");
+  }
+}
+
+function launch(listen, data, env) {
+  const words = ["dev", "--listen", listen, "--data", data, "--rooms", "counter/*=counter"];
+  return spawn(BINARY, words, {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, NO_COLOR: "1", ...env },
+  });
+}
