@@ -5,8 +5,8 @@
 //! cargo run --release -p greenroom-server --example echo_server -- --compression
 //! ```
 //!
-//! Only two limits differ from the defaults: Autobahn sends messages of 16 MiB, and one of 4 MiB in
-//! 65,536 fragments.
+//! Only two limits differ from the defaults: Autobahn sends messages of 16 MiB, and some of 4 MiB in
+//! fragments of 64 bytes and an empty one.
 #![expect(clippy::print_stdout, reason = "its address is its output")]
 
 use std::error::Error;
@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         origins: OriginPolicy::new(Reach::Local, Vec::new()),
         limits: Limits {
             native_frame_bytes_max: 16 << 20,
-            frame_fragments_max: 1 << 16,
+            frame_fragments_max: (4 << 20) / 64 + 1,
             ..Limits::default()
         },
         kinds: vec![("**".parse()?, echo)],
