@@ -123,6 +123,13 @@ impl Default for Limits {
     }
 }
 
+/// Frames with less payload are not compressed: what little they would lose is not worth the time.
+pub const DEFLATE_BYTES_MIN: usize = 256;
+
+/// Frames with more payload are not compressed: their room would stand still meanwhile (256 KiB
+/// take about 1 ms).
+pub const DEFLATE_BYTES_MAX: usize = 256 << 10;
+
 /// An awareness entry that its owner did not renew for this long is removed: what every Yjs peer
 /// does on its own (y-protocols 1.0.7, `outdatedTimeout`).
 pub const AWARENESS_EXPIRY_MS: u64 = 30_000;

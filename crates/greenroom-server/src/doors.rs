@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::auth::{Identity, subprotocol_answer, token_of};
-use crate::codec::{CodecLimits, upgrade};
+use crate::codec::{CodecLimits, Decoder, negotiate, upgrade};
 use crate::conn::{self, Accepted};
 use crate::edge::wall_ms;
 use crate::link::{Conn, Resume};
@@ -44,7 +44,7 @@ pub(crate) async fn raw(State(app): State<Arc<App>>, request: Request) -> Respon
 /// Answers a handshake. What is wrong with the request itself is said by HTTP; what a client must
 /// not retry is said by a close code, because a page cannot see why a handshake was refused.
 fn open(app: &Arc<App>, mut request: Request, prefix: &str, protocol: Protocol) -> Response {
-    let upgrade = match upgrade(
+    let mut upgrade = match upgrade(
         request.method(),
         request.version(),
         request.headers(),
@@ -65,6 +65,9 @@ fn open(app: &Arc<App>, mut request: Request, prefix: &str, protocol: Protocol) 
         metrics::counter!("greenroom_origin_rejected_total").increment(1);
         let detail = format!("{error}; {}", error.hint());
         return problem(StatusCode::FORBIDDEN, "origin", &detail);
+    }
+    if app.settings().compression {
+        upgrade.extension = negotiate(request.headers());
     }
     let path = request.uri().path();
     let named = path.strip_prefix(prefix).unwrap_or_default();
@@ -92,6 +95,7 @@ fn open(app: &Arc<App>, mut request: Request, prefix: &str, protocol: Protocol) 
         origin: origin_of(&request),
         room,
         protocol,
+        deflate: upgrade.extension.is_some(),
         identity: identity.and_then(|identity| right_door.map(|()| identity)),
     };
     let mut response = upgrade.response(Body::empty());
@@ -129,6 +133,8 @@ struct Arrival {
     document: String,
     origin: String,
     protocol: Protocol,
+    /// permessage-deflate was agreed on.
+    deflate: bool,
     identity: Result<Identity, CloseReason>,
 }
 
@@ -144,7 +150,12 @@ impl Arrival {
             frame_bytes_max: message_bytes_max,
             fragments_max: limits.frame_fragments_max,
         };
-        let (writer, reader, early) = halves(upgraded, codec_limits);
+        let decoder = if self.deflate {
+            Decoder::inflating(codec_limits)
+        } else {
+            Decoder::new(codec_limits)
+        };
+        let (writer, reader, early) = halves(upgraded, decoder);
         let conn = Arc::new(Conn::new(
             writer,
             self.protocol,
@@ -177,6 +188,7 @@ impl Arrival {
             rights: identity.rights,
             protocol: self.protocol,
             document: self.document,
+            deflate: self.deflate,
             origin: self.origin,
         };
         let limits = self.app.limits();
@@ -206,20 +218,24 @@ fn reason_of(refused: Refused) -> CloseReason {
 /// Takes the raw stream back from HTTP, with the bytes that came behind the handshake.
 fn halves(
     upgraded: hyper::upgrade::Upgraded,
-    limits: CodecLimits,
+    decoder: Decoder,
 ) -> (ConnWriter<Resume>, ConnReader, Vec<u8>) {
     match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => {
             let (read, write) = parts.io.into_inner().into_split();
             let early = Bytes::into(parts.read_buf);
-            (ConnWriter::tcp(write), ConnReader::tcp(read, limits), early)
+            (
+                ConnWriter::tcp(write),
+                ConnReader::tcp(read, decoder),
+                early,
+            )
         }
         // Some other stream, as under somebody else's server.
         Err(upgraded) => {
             let (read, write) = tokio::io::split(TokioIo::new(upgraded));
             (
                 ConnWriter::other(write),
-                ConnReader::other(read, limits),
+                ConnReader::other(read, decoder),
                 Vec::new(),
             )
         }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use greenroom_core::collab::collab_rooms;
 use greenroom_core::room::behaviour::BehaviourFactory;
 use greenroom_core::room::job::{Job, JobDone};
+use greenroom_core::room::{Room, RoomConfig};
 use greenroom_core::service::service_rooms;
 use greenroom_core::store::{NodeId, StoreReply, StoreRequest};
 use greenroom_service::{Millis, RoomId, TaskResult, TaskSpec};
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::codec;
 use crate::compute::ComputePool;
 use crate::settings::{Kind, Settings};
 use crate::store::StoreHandle;
@@ -114,8 +116,14 @@ impl Edge {
         getrandom::u64().unwrap_or_else(|_| self.clock.now().0)
     }
 
+    /// A room that starts to load.
+    pub(crate) fn room(&self, config: RoomConfig, now: Millis) -> Room {
+        let behaviour = self.behaviour_of(&config.id);
+        Room::new(config, behaviour, now).deflating(codec::deflate)
+    }
+
     /// What makes the behaviour of this room.
-    pub(crate) fn behaviour_of(&self, room: &RoomId) -> Arc<BehaviourFactory> {
+    fn behaviour_of(&self, room: &RoomId) -> Arc<BehaviourFactory> {
         match self.settings.kind_of(room) {
             Kind::Collab => Arc::clone(&self.collab),
             Kind::Service(factory) => service_rooms(factory),

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::tcp::OwnedReadHalf;
 
-use crate::codec::{CodecError, CodecLimits, Decoder, Item};
+use crate::codec::{CodecError, Decoder, Item};
 
 /// The most that one read takes, in bytes: of a fast sender many frames per system call, yet
 /// small enough for the cache and for the others on this thread.
@@ -53,20 +53,19 @@ pub struct ConnReader {
 impl ConnReader {
     /// Reads from a TCP stream.
     #[must_use]
-    pub const fn tcp(stream: OwnedReadHalf, limits: CodecLimits) -> Self {
-        Self::new(Source::Tcp(stream), limits)
+    pub const fn tcp(stream: OwnedReadHalf, decoder: Decoder) -> Self {
+        Self {
+            stream: Source::Tcp(stream),
+            decoder,
+        }
     }
 
     /// Reads from any other stream, such as TLS.
     #[must_use]
-    pub fn other(stream: impl AsyncRead + Send + Unpin + 'static, limits: CodecLimits) -> Self {
-        Self::new(Source::Other(Box::new(stream)), limits)
-    }
-
-    const fn new(stream: Source, limits: CodecLimits) -> Self {
+    pub fn other(stream: impl AsyncRead + Send + Unpin + 'static, decoder: Decoder) -> Self {
         Self {
-            stream,
-            decoder: Decoder::new(limits),
+            stream: Source::Other(Box::new(stream)),
+            decoder,
         }
     }
 

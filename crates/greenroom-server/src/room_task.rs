@@ -32,7 +32,7 @@ pub(crate) async fn run(rooms: Arc<Rooms>, id: RoomId, instance: Instance, inbox
         send_order,
     } = inboxes;
     let mut task = RoomTask {
-        room: Room::new(config, edge.behaviour_of(&id), now),
+        room: edge.room(config, now),
         edge,
         rooms,
         id,

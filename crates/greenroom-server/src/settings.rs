@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use greenroom_core::limits::Limits;
-use greenroom_core::service::{Counter, Relay};
+use greenroom_core::service::{Counter, Echo, Relay};
 use greenroom_service::{Factory, RoomId, Service};
 
 use crate::auth::{Authenticator, OriginPolicy, Pattern};
@@ -44,7 +44,7 @@ impl std::fmt::Debug for Kind {
 }
 
 /// The names that [`Kind::built_in`] knows.
-pub const BUILT_IN_KINDS: [&str; 3] = ["collab", "relay", "counter"];
+pub const BUILT_IN_KINDS: [&str; 4] = ["collab", "relay", "echo", "counter"];
 
 impl Kind {
     /// The kind of this name that comes with the server; see [`BUILT_IN_KINDS`].
@@ -53,6 +53,7 @@ impl Kind {
         Some(match name {
             "collab" => Self::Collab,
             "relay" => Self::Service(Arc::new(|_, _| Ok(Box::new(Relay) as Box<dyn Service>))),
+            "echo" => Self::Service(Arc::new(|_, _| Ok(Box::new(Echo) as Box<dyn Service>))),
             "counter" => Self::Service(Arc::new(|_, saved| {
                 Ok(Box::new(Counter::open(saved)?) as Box<dyn Service>)
             })),
@@ -87,6 +88,9 @@ pub struct Settings {
     pub limits: Limits,
     /// What the rooms are: the first pattern that matches a name says it, collab otherwise.
     pub kinds: Vec<(Pattern, Kind)>,
+    /// Whether connections that ask for it (permessage-deflate, RFC 7692) are compressed: fewer
+    /// bytes for more processor time.
+    pub compression: bool,
     /// How long a graceful stop may take, in milliseconds.
     pub drain_ms: u64,
 }

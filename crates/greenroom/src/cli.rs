@@ -117,10 +117,14 @@ pub(crate) struct ServerOptions {
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',',
           env = env_vars::ORIGIN, hide_env_values = true)]
     pub(crate) origin: Vec<String>,
-    /// What rooms are, by name: `counter/*=counter` (kinds: collab, relay, counter); repeatable
+    /// What rooms are, by name: `counter/*=counter` (kinds: collab, relay, echo, counter); repeatable
     #[arg(long, value_name = "PATTERN=KIND", value_delimiter = ',',
           env = env_vars::ROOMS, hide_env_values = true)]
     pub(crate) rooms: Vec<String>,
+    /// Compress what connections that ask for it are sent: fewer bytes for more processor time
+    #[arg(long, env = env_vars::COMPRESSION, hide_env_values = true,
+          value_parser = BoolishValueParser::new())]
+    pub(crate) compression: bool,
     /// Form of the log; auto: text on a terminal, else JSON
     #[arg(long, value_name = "FORM", default_value = "auto",
           env = env_vars::LOG, hide_env_values = true)]

@@ -16,6 +16,8 @@ pub(crate) const ROOMS: &str = "GREENROOM_ROOMS";
 pub(crate) const LAN: &str = "GREENROOM_LAN";
 /// `--insecure`: `1` or `0`, and what else means yes or no.
 pub(crate) const INSECURE: &str = "GREENROOM_INSECURE";
+/// `--compression`: `1` or `0`, and what else means yes or no.
+pub(crate) const COMPRESSION: &str = "GREENROOM_COMPRESSION";
 /// `--log`.
 pub(crate) const LOG: &str = "GREENROOM_LOG";
 /// A secret key (`sk_..`). No flag, since every program on a machine sees the flags of all.

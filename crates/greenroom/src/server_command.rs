@@ -118,6 +118,7 @@ fn settings(plan: ServerPlan) -> Settings {
         origins: plan.origins,
         limits: Limits::default(),
         kinds: plan.kinds,
+        compression: plan.compression,
         drain_ms: DRAIN_MS,
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct ServerPlan {
     pub(crate) origins: OriginPolicy,
     /// What the rooms are, by pattern.
     pub(crate) kinds: Vec<(Pattern, Kind)>,
+    /// Whether connections that ask for it are compressed.
+    pub(crate) compression: bool,
     /// What the operator should know before it starts.
     pub(crate) remarks: Vec<Remark>,
 }
@@ -112,6 +114,7 @@ pub(crate) fn for_dev(options: &DevOptions) -> Result<ServerPlan, Failure> {
         authenticator: Authenticator::development(with_environment(keys)?),
         origins: OriginPolicy::new(reach, rules),
         kinds: room_kinds(&options.server)?,
+        compression: options.server.compression,
         remarks,
     })
 }
@@ -154,6 +157,7 @@ pub(crate) fn for_serve(options: &ServeOptions) -> Result<ServerPlan, Failure> {
         authenticator,
         origins: OriginPolicy::new(reach, rules),
         kinds: room_kinds(&options.server)?,
+        compression: options.server.compression,
         remarks,
     })
 }

@@ -2,7 +2,8 @@
 //! fragmented, encoded once per room and shared by all who get them.
 //!
 //! ```text
-//! byte 0   FIN (1 bit), reserved (3 bits, zero), opcode (4 bits)
+//! byte 0   FIN (1 bit), RSV1 (1 bit: the payload is compressed), reserved (2 bits, zero),
+//!          opcode (4 bits)
 //! byte 1   MASK (1 bit, zero from a server), length (7 bits)
 //!          length 0 to 125: that many bytes; 126: a u16 follows; 127: a u64 follows
 //! then     the length (0, 2 or 8 bytes, big-endian), the payload
@@ -12,6 +13,14 @@
 
 use bytes::Bytes;
 
+use crate::limits::{DEFLATE_BYTES_MAX, DEFLATE_BYTES_MIN};
+
+/// Compresses the payload of a message for permessage-deflate without context takeover (RFC 7692,
+/// section 7.2.1); `None` when that does not make it smaller. The same payload always gives the
+/// same bytes. The driver of a room lends it, because a compressor wants 256 KiB of memory that
+/// all the rooms of a thread can share.
+pub type Deflate = fn(payload: &[u8]) -> Option<Vec<u8>>;
+
 /// The most that the payload of a control frame (close, ping, pong) may have, in bytes
 /// (RFC 6455, section 5.5).
 pub const CONTROL_BYTES_MAX: usize = 125;
@@ -20,6 +29,8 @@ pub const CONTROL_BYTES_MAX: usize = 125;
 pub const CLOSE_TEXT_BYTES_MAX: usize = CONTROL_BYTES_MAX - 2;
 
 const FIN: u8 = 0x80;
+/// On the first frame of a message: it is compressed (RFC 7692, section 6).
+const RSV1: u8 = 0x40;
 const MASK: u8 = 0x80;
 const HEADER_BYTES_MAX: usize = 10;
 
@@ -85,6 +96,29 @@ pub fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
     put_header(&mut whole, opcode, payload.len());
     whole.extend_from_slice(payload);
     Bytes::from(whole)
+}
+
+/// `whole`, an encoded data frame, with its payload compressed; as it is when it is too small or
+/// too large for that (see [`DEFLATE_BYTES_MIN`] and [`DEFLATE_BYTES_MAX`]), or would not get
+/// smaller.
+///
+/// # Panics
+/// When `whole` is not one that [`frame`] made of data: the caller's mistake.
+#[must_use]
+pub fn deflated(whole: &Bytes, deflate: Deflate) -> Bytes {
+    let (opcode, payload, _) = read_server_frame(whole).expect("a frame of this module");
+    assert!(!opcode.is_control(), "only data may be compressed");
+    if !(DEFLATE_BYTES_MIN..=DEFLATE_BYTES_MAX).contains(&payload.len()) {
+        return whole.clone();
+    }
+    let Some(smaller) = deflate(payload).filter(|deflated| deflated.len() < payload.len()) else {
+        return whole.clone();
+    };
+    let mut frame = Vec::with_capacity(header_bytes(smaller.len()) + smaller.len());
+    put_header(&mut frame, opcode, smaller.len());
+    frame[0] |= RSV1;
+    frame.extend_from_slice(&smaller);
+    Bytes::from(frame)
 }
 
 /// The header of a frame whose payload is sent right behind it as a buffer of its own, for
@@ -228,6 +262,32 @@ mod tests {
         check(&[0x82, 126, 0, 1, 7]);
         check(&[0x82, 127, 0, 0, 0, 0, 0, 0, 0, 1, 7]);
         check(&[0x82, 127, 255, 255, 255, 255, 255, 255, 255, 255]);
+    }
+
+    /// Stands in for a compressor: a run of one byte becomes that byte, anything else grows.
+    fn runs(payload: &[u8]) -> Option<Vec<u8>> {
+        let first = *payload.first()?;
+        payload
+            .iter()
+            .all(|byte| *byte == first)
+            .then(|| vec![first])
+    }
+
+    #[test]
+    fn what_gets_smaller_is_compressed() {
+        let check = |payload: &[u8], expected: &[u8]| {
+            let whole = frame(Opcode::Text, payload);
+            assert_eq!(deflated(&whole, runs), expected, "{}", payload.len());
+        };
+        let as_is = |payload: &[u8]| check(payload, &frame(Opcode::Text, payload));
+        as_is(b"");
+        as_is(&[b'a'; DEFLATE_BYTES_MIN - 1]);
+        check(&[b'a'; DEFLATE_BYTES_MIN], &[0xc1, 1, b'a']);
+        check(&vec![b'a'; DEFLATE_BYTES_MAX], &[0xc1, 1, b'a']);
+        as_is(&vec![b'a'; DEFLATE_BYTES_MAX + 1]);
+        as_is(&(0..=255).collect::<Vec<_>>());
+        let whole = frame(Opcode::Binary, &[7; 300]);
+        assert_eq!(deflated(&whole, |all| Some(all.to_vec())), whole);
     }
 
     #[test]

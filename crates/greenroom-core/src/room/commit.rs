@@ -9,7 +9,7 @@ use super::behaviour::{Effect, Slot, Visibility};
 use super::outbox::{Stamp, Stream};
 use super::{Output, Phase, Room, Source, Stopped, StoreTask};
 use crate::close_reason::CloseReason;
-use crate::protocol::{self, ServerMessage};
+use crate::protocol::{self, ServerMessage, websocket};
 use crate::store::envelope::{encode_row, seal_snapshot};
 use crate::store::{Append, MetaChange, Part, Snapshot, StoreError, StoreReply, StoreRequest};
 
@@ -97,7 +97,7 @@ impl Room {
         }
     }
 
-    /// Encodes `message` once per protocol and hands it to those that shall hear it.
+    /// Encodes `message` once per protocol, compressed and not, and hands it to those that shall hear it.
     pub(super) fn send(&mut self, to: To, message: &ServerMessage, gate: u64, slot: Option<Slot>) {
         let gate = if gate > self.journal.durable() {
             gate
@@ -153,13 +153,20 @@ impl Room {
         let hears = |stream: &&Stream| document.is_none_or(|d| stream.document == d);
         let streams: Vec<_> = self.outbox.streams().filter(hears).cloned().collect();
         let mut encoded: BTreeMap<_, Option<Bytes>> = BTreeMap::new();
+        let mut deflated: BTreeMap<_, Bytes> = BTreeMap::new();
         for stream in streams {
+            let protocol = stream.protocol;
             let frame = encoded
-                .entry(stream.protocol)
-                .or_insert_with(|| protocol::encode(stream.protocol, message));
-            if let Some(frame) = frame {
-                self.outbox.broadcast(&stream, frame.clone(), stamp, except);
-            }
+                .entry(protocol)
+                .or_insert_with(|| protocol::encode(protocol, message));
+            let Some(frame) = frame else { continue };
+            let frame = match self.deflate.filter(|_| stream.deflate) {
+                Some(deflate) => deflated
+                    .entry(protocol)
+                    .or_insert_with(|| websocket::deflated(frame, deflate)),
+                None => frame,
+            };
+            self.outbox.broadcast(&stream, frame.clone(), stamp, except);
         }
     }
 

@@ -39,6 +39,7 @@ use greenroom_service::{
 
 use crate::close_reason::{CloseReason, Protocol};
 use crate::limits::Limits;
+use crate::protocol::websocket::Deflate;
 use crate::protocol::{ClientMessage, ServerMessage};
 use crate::store::{NodeId, Part, StoreReply, StoreRequest};
 use behaviour::{Behaviour, BehaviourFactory, Cx};
@@ -207,6 +208,7 @@ pub struct Room {
     /// When the behaviour wants to be loaded again, as of the last record.
     next_wake: Option<Millis>,
     outputs: VecDeque<Output>,
+    deflate: Option<Deflate>,
 }
 
 impl std::fmt::Debug for Room {
@@ -250,9 +252,20 @@ impl Room {
             kind: "",
             next_wake: None,
             outputs: VecDeque::new(),
+            deflate: None,
         };
         room.acquire();
         room
+    }
+
+    /// Lends it a compressor for the sessions that take compressed frames; without one they get
+    /// theirs as everybody.
+    #[must_use]
+    pub fn deflating(self, deflate: Deflate) -> Self {
+        Self {
+            deflate: Some(deflate),
+            ..self
+        }
     }
 
     /// Where the room stands.
@@ -405,6 +418,7 @@ impl Room {
         let stream = Stream {
             protocol: hello.protocol,
             document: hello.document.clone(),
+            deflate: hello.deflate,
         };
         let link = hello.into_link();
         let admitted = self.event(Source::Outsider(&link), |b, cx| {

@@ -1,8 +1,8 @@
 //! What waits to be sent: one ring of encoded frames per stream, a cursor and a small private queue
 //! per session, and the output gate over both.
 //!
-//! A *stream* is what a set of sessions hear alike: a protocol and, where it is about one document,
-//! that document. A frame for the whole stream is encoded once and stored once, however many hear
+//! A *stream* is what a set of sessions hear alike: a protocol, where it is about one document that
+//! document, and whether frames are compressed. A frame for the whole stream is encoded once and stored once, however many hear
 //! it. A session takes its frames when its connection can write; until then they cost nothing
 //! beyond the ring. The ring is bounded: a session whose next frame was dropped has *lagged*.
 //!
@@ -29,6 +29,8 @@ pub(crate) struct Stream {
     pub(crate) protocol: Protocol,
     /// The document, where the protocol is about one.
     pub(crate) document: String,
+    /// Whether shared frames are compressed where that helps.
+    pub(crate) deflate: bool,
 }
 
 /// When a frame may leave, and where the journal stood when it was made.

@@ -1,8 +1,9 @@
 //! Services in rooms: the adapter that runs any [`Service`](greenroom_service::Service) as a
-//! [`Behaviour`], and two services that prove the seam.
+//! [`Behaviour`], and the services that come with it.
 
 mod adapter;
 mod counter;
+mod echo;
 mod relay;
 mod state;
 #[cfg(any(test, feature = "testing"))]
@@ -11,6 +12,7 @@ pub mod test_room;
 mod tests;
 
 pub use counter::Counter;
+pub use echo::Echo;
 pub use relay::Relay;
 
 use std::sync::Arc;

@@ -5,12 +5,13 @@ use greenroom_core::protocol::websocket::Opcode;
 use greenroom_service::Text;
 
 use super::CodecError;
-use super::frame::{Frame, HEADER_BYTES_MAX, parse_header, read_close, unmask};
+use super::frame::{Frame, HEADER_BYTES_MAX, RSV1, parse_header, read_close, unmask};
+use super::inflate::inflate;
 
 /// What a peer may send at most; more ends the connection with code 1009.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodecLimits {
-    /// A message, all its fragments together, in bytes of payload.
+    /// A message, all its fragments together, in bytes of payload; compressed ones also inflated.
     pub message_bytes_max: usize,
     /// A frame, in bytes of payload.
     pub frame_bytes_max: usize,
@@ -38,6 +39,8 @@ pub enum Item {
 #[derive(Debug)]
 pub struct Decoder {
     limits: CodecLimits,
+    /// The reserved bits that may be set where a message begins.
+    agreed: u8,
     phase: Phase,
     /// A header that is not all there yet.
     header: [u8; HEADER_BYTES_MAX],
@@ -55,6 +58,7 @@ impl Decoder {
     pub const fn new(limits: CodecLimits) -> Self {
         Self {
             limits,
+            agreed: 0,
             phase: Phase::Open,
             header: [0; HEADER_BYTES_MAX],
             header_filled: 0,
@@ -62,6 +66,15 @@ impl Decoder {
             control: Vec::new(),
             message: Partial::new(),
         }
+    }
+
+    /// A decoder at the start of a connection on which permessage-deflate was agreed on, without
+    /// context takeover: it also takes compressed messages, and gives them inflated.
+    #[must_use]
+    pub const fn inflating(limits: CodecLimits) -> Self {
+        let mut decoder = Self::new(limits);
+        decoder.agreed = RSV1;
+        decoder
     }
 
     /// Decodes `received`, the next bytes of the connection in any portions, and adds what is
@@ -122,7 +135,7 @@ impl Decoder {
     /// Takes a header off `rest`; `None` when it is not all there, what there is being kept.
     fn read_header(&mut self, rest: &mut &mut [u8]) -> Result<Option<Frame>, CodecError> {
         if self.header_filled == 0
-            && let Some((frame, bytes)) = parse_header(rest)?
+            && let Some((frame, bytes)) = parse_header(rest, self.agreed)?
         {
             *rest = &mut std::mem::take(rest)[bytes..];
             return self.begin(frame).map(Some);
@@ -131,7 +144,8 @@ impl Decoder {
             *rest = behind;
             self.header[usize::from(self.header_filled)] = *first;
             self.header_filled += 1;
-            if let Some((frame, _)) = parse_header(&self.header[..self.header_filled.into()])? {
+            let header = &self.header[..self.header_filled.into()];
+            if let Some((frame, _)) = parse_header(header, self.agreed)? {
                 self.header_filled = 0;
                 return self.begin(frame).map(Some);
             }
@@ -152,6 +166,7 @@ impl Decoder {
             (Opcode::Text, None) => message.kind = Some(Kind::Text),
             (Opcode::Binary, None) => message.kind = Some(Kind::Binary),
         }
+        message.deflated |= frame.deflated;
         if frame.remaining > self.limits.frame_bytes_max {
             return Err(CodecError::FrameTooLarge);
         }
@@ -200,9 +215,13 @@ impl Decoder {
         let message = &mut self.message;
         let last = frame.fin && frame.remaining == 0;
         if last && message.payload.is_empty() {
-            let kind = message.kind;
-            *message = Partial::new();
-            out.push(whole(kind, Bytes::copy_from_slice(payload))?);
+            let Partial { kind, deflated, .. } = std::mem::replace(message, Partial::new());
+            let payload = if deflated {
+                inflate(payload, self.limits.message_bytes_max)?
+            } else {
+                Bytes::copy_from_slice(payload)
+            };
+            out.push(whole(kind, payload)?);
             return Ok(());
         }
         let bytes_max = if frame.fin {
@@ -213,7 +232,12 @@ impl Decoder {
         message.append(payload, bytes_max)?;
         if last {
             let message = std::mem::replace(message, Partial::new());
-            out.push(whole(message.kind, Bytes::from(message.payload))?);
+            let payload = if message.deflated {
+                inflate(&message.payload, self.limits.message_bytes_max)?
+            } else {
+                Bytes::from(message.payload)
+            };
+            out.push(whole(message.kind, payload)?);
         }
         Ok(())
     }
@@ -237,6 +261,8 @@ enum Kind {
 struct Partial {
     /// `None` between messages.
     kind: Option<Kind>,
+    /// Its payload is compressed, and inflated once it is all there.
+    deflated: bool,
     fragments: usize,
     payload: Vec<u8>,
     /// So many bytes of a text are known to be UTF-8; behind them there is at most the beginning
@@ -248,6 +274,7 @@ impl Partial {
     const fn new() -> Self {
         Self {
             kind: None,
+            deflated: false,
             fragments: 0,
             payload: Vec::new(),
             utf8_bytes: 0,
@@ -263,7 +290,7 @@ impl Partial {
             self.payload.reserve_exact(wanted - self.payload.len());
         }
         self.payload.extend_from_slice(more);
-        if matches!(self.kind, Some(Kind::Text)) {
+        if matches!(self.kind, Some(Kind::Text)) && !self.deflated {
             self.check_utf8()?;
         }
         Ok(())

@@ -5,7 +5,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// A reserved bit is set, though no extension was agreed on.
+    /// A reserved bit is set, though no extension was agreed on that gives it a meaning there.
     #[error("a reserved bit is set")]
     ReservedBit,
     /// An opcode that RFC 6455 does not define.
@@ -41,10 +41,14 @@ pub enum CodecError {
     /// A text message or a close text is not UTF-8.
     #[error("text is not UTF-8")]
     Utf8,
+    /// A compressed message is not DEFLATE data, or in more streams than any sender makes.
+    #[error("a compressed message cannot be read")]
+    Deflate,
     /// A frame larger than [`CodecLimits::frame_bytes_max`](super::CodecLimits::frame_bytes_max).
     #[error("a frame is too large")]
     FrameTooLarge,
-    /// A message larger than [`CodecLimits::message_bytes_max`](super::CodecLimits::message_bytes_max).
+    /// A message larger than [`CodecLimits::message_bytes_max`](super::CodecLimits::message_bytes_max),
+    /// as it came or inflated.
     #[error("a message is too large")]
     MessageTooLarge,
     /// A message in more frames than [`CodecLimits::fragments_max`](super::CodecLimits::fragments_max).
@@ -53,12 +57,12 @@ pub enum CodecError {
 }
 
 impl CodecError {
-    /// The close code for it: 1002 protocol error, 1007 not UTF-8, 1009 too large (RFC 6455,
+    /// The close code for it: 1002 protocol error, 1007 not UTF-8 or not DEFLATE, 1009 too large (RFC 6455,
     /// section 7.4.1).
     #[must_use]
     pub const fn close_code(self) -> u16 {
         match self {
-            Self::Utf8 => 1007,
+            Self::Utf8 | Self::Deflate => 1007,
             Self::FrameTooLarge | Self::MessageTooLarge | Self::TooManyFragments => 1009,
             Self::ReservedBit
             | Self::ReservedOpcode

@@ -11,11 +11,18 @@ use super::CodecError;
 /// Two bytes, a length of eight, the mask.
 pub(super) const HEADER_BYTES_MAX: usize = 14;
 
+const RESERVED: u8 = 0x70;
+
+/// The bit that permessage-deflate gives a meaning (RFC 7692, section 6).
+pub(super) const RSV1: u8 = 0x40;
+
 /// A frame whose header is read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame {
     pub(super) opcode: Opcode,
     pub(super) fin: bool,
+    /// RSV1 is set: it begins a compressed message.
+    pub(super) deflated: bool,
     /// Rotated so that its first byte is that of the next payload byte.
     pub(super) mask: [u8; 4],
     /// Payload bytes that have not come yet.
@@ -23,15 +30,20 @@ pub(super) struct Frame {
 }
 
 /// Reads a header from the start of `bytes`: the frame, and how many bytes the header takes.
-/// `None` when it is not all there; what is there is judged all the same.
-pub(super) fn parse_header(bytes: &[u8]) -> Result<Option<(Frame, usize)>, CodecError> {
+/// `None` when it is not all there; what is there is judged all the same. Of the reserved bits those
+/// in `agreed` may be set where a message begins.
+pub(super) fn parse_header(bytes: &[u8], agreed: u8) -> Result<Option<(Frame, usize)>, CodecError> {
     let Some(&first) = bytes.first() else {
         return Ok(None);
     };
-    if first & 0x70 != 0 {
+    let reserved = first & RESERVED;
+    if reserved & !agreed != 0 {
         return Err(CodecError::ReservedBit);
     }
     let opcode = Opcode::from_bits(first & 0x0f).ok_or(CodecError::ReservedOpcode)?;
+    if reserved != 0 && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+        return Err(CodecError::ReservedBit);
+    }
     let fin = first & 0x80 != 0;
     if opcode.is_control() && !fin {
         return Err(CodecError::ControlFragmented);
@@ -55,6 +67,7 @@ pub(super) fn parse_header(bytes: &[u8]) -> Result<Option<(Frame, usize)>, Codec
     let frame = Frame {
         opcode,
         fin,
+        deflated: reserved & RSV1 != 0,
         mask: *mask,
         remaining: length,
     };

@@ -5,8 +5,8 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{GeneralPurpose, general_purpose::PAD};
 use http::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{Method, Response, StatusCode, Version};
 use sha1::{Digest, Sha1};
@@ -30,6 +30,9 @@ pub struct Upgrade {
     pub accept: HeaderValue,
     /// The first subprotocol that the peer offered and the caller knows.
     pub subprotocol: Option<HeaderValue>,
+    /// What [`negotiate`](super::negotiate) answered to the extensions that the peer offered, where
+    /// the caller asked it; [`upgrade`] takes up none.
+    pub extension: Option<HeaderValue>,
 }
 
 impl Upgrade {
@@ -44,6 +47,9 @@ impl Upgrade {
         headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept.clone());
         if let Some(subprotocol) = &self.subprotocol {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol.clone());
+        }
+        if let Some(extension) = &self.extension {
+            headers.insert(SEC_WEBSOCKET_EXTENSIONS, extension.clone());
         }
         response
     }
@@ -123,6 +129,7 @@ pub fn upgrade(
     Ok(Upgrade {
         accept: accept(key.as_bytes()).ok_or(HandshakeError::Key)?,
         subprotocol: choose(headers, speaks),
+        extension: None,
     })
 }
 
@@ -146,7 +153,10 @@ fn accept(key: &[u8]) -> Option<HeaderValue> {
 }
 
 /// The comma-separated elements of every header of that name.
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+pub(super) fn tokens<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'a str> {
     headers
         .get_all(name)
         .iter()

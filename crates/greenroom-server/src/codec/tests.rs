@@ -1,6 +1,7 @@
 //! The decoder: every rule of RFC 6455 at every split, random sequences, broken bytes. What two
 //! implementations agree on is in `tests/it/codec.rs`.
 
+mod deflate;
 mod handshake;
 mod random;
 
@@ -57,9 +58,14 @@ fn binary(bytes: &[u8]) -> Item {
     Item::Binary(Bytes::copy_from_slice(bytes))
 }
 
+type Decoded = (Vec<Item>, Option<CodecError>);
+
 /// Decodes the portions one by one; an error must stay.
-fn decode<'a>(portions: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Item>, Option<CodecError>) {
-    let mut decoder = Decoder::new(LIMITS);
+fn decode<'a>(portions: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
+    decode_with(Decoder::new(LIMITS), portions)
+}
+
+fn decode_with<'a>(mut decoder: Decoder, portions: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
     let mut out = Vec::new();
     let mut failed = None;
     for portion in portions {
@@ -76,8 +82,17 @@ fn decode<'a>(portions: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Item>, Optio
 /// Expects this of the stream when it comes whole, split in two at every byte (within a large
 /// payload at every hundredth part), byte by byte and in portions of 7.
 fn check(stream: &[u8], items: &[Item], failed: Option<CodecError>) {
+    check_with(|| Decoder::new(LIMITS), stream, items, failed);
+}
+
+fn check_with(
+    decoder: impl Fn() -> Decoder,
+    stream: &[u8],
+    items: &[Item],
+    failed: Option<CodecError>,
+) {
     let expected = (items.to_vec(), failed);
-    assert_eq!(decode([stream]), expected, "whole");
+    assert_eq!(decode_with(decoder(), [stream]), expected, "whole");
     let edge = stream.len().min(300);
     let middle = (edge..stream.len()).step_by(1 + stream.len() / 100);
     for at in (0..edge)
@@ -85,10 +100,13 @@ fn check(stream: &[u8], items: &[Item], failed: Option<CodecError>) {
         .chain(stream.len() - edge / 10..=stream.len())
     {
         let (before, behind) = stream.split_at(at);
-        assert_eq!(decode([before, behind]), expected, "split at {at}");
+        let decoded = decode_with(decoder(), [before, behind]);
+        assert_eq!(decoded, expected, "split at {at}");
     }
-    assert_eq!(decode(stream.chunks(1)), expected, "byte by byte");
-    assert_eq!(decode(stream.chunks(7)), expected, "in sevens");
+    let decoded = decode_with(decoder(), stream.chunks(1));
+    assert_eq!(decoded, expected, "byte by byte");
+    let decoded = decode_with(decoder(), stream.chunks(7));
+    assert_eq!(decoded, expected, "in sevens");
 }
 
 #[test]
@@ -414,6 +432,7 @@ fn errors_have_the_codes_of_the_rfc() {
         (CodecError::Unmasked, 1002),
         (CodecError::CloseCode, 1002),
         (CodecError::Utf8, 1007),
+        (CodecError::Deflate, 1007),
         (CodecError::FrameTooLarge, 1009),
         (CodecError::MessageTooLarge, 1009),
         (CodecError::TooManyFragments, 1009),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use greenroom_core::protocol::websocket::{Opcode, close_frame, frame, ping, pong};
-use greenroom_server::codec::{CodecLimits, Item, upgrade};
+use greenroom_server::codec::{CodecLimits, Decoder, Item, upgrade};
 use greenroom_server::reader::{ConnReader, Received};
 use greenroom_server::writer::{ConnWriter, Flushed, Written};
 use http::header::HeaderName;
@@ -204,7 +204,11 @@ async fn over_tcp() -> (ConnReader, ConnWriter<()>, WebSocketStream<TcpStream>) 
         stream.into_split()
     };
     let (peer, (read, write)) = tokio::join!(peer, server);
-    (ConnReader::tcp(read, LIMITS), ConnWriter::tcp(write), peer)
+    (
+        ConnReader::tcp(read, Decoder::new(LIMITS)),
+        ConnWriter::tcp(write),
+        peer,
+    )
 }
 
 #[tokio::test]
@@ -221,7 +225,8 @@ async fn a_conversation_over_another_stream() {
     println!("seed {SEED:#x}");
     let (ours, theirs) = tokio::io::duplex(3_000);
     let (read, write) = tokio::io::split(ours);
-    let (reader, writer) = (ConnReader::other(read, LIMITS), ConnWriter::other(write));
+    let reader = ConnReader::other(read, Decoder::new(LIMITS));
+    let writer = ConnWriter::other(write);
     let peer = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
     let mut random = Random(SEED + 1);
     let (seen, sent) = tokio::join!(echo(reader, writer), converse(peer, &mut random));

@@ -4,4 +4,5 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod codec;
+mod compression;
 mod store;
