@@ -33,6 +33,8 @@ pub(crate) struct Disk {
     pub(crate) life: u64,
     /// No write finds room until then.
     pub(crate) full_until: u64,
+    /// The next sync of something fails.
+    pub(crate) fails_sync: bool,
     /// Everything takes long until then.
     pub(crate) slow_until: u64,
     /// When the last reply arrives: they stay in order.
@@ -51,6 +53,7 @@ impl Disk {
             busy: false,
             life: 0,
             full_until: 0,
+            fails_sync: false,
             slow_until: 0,
             reply_at: 0,
             leases: BTreeMap::new(),
@@ -92,6 +95,10 @@ impl Disk {
         self.busy = !self.waiting.is_empty();
         if self.bug == Some(Bug::LostBatch) && rng.chance(30) {
             return (batch, true);
+        }
+        if self.fails_sync && self.store.unsynced() > 0 {
+            self.fails_sync = false;
+            self.store.fail_sync_next();
         }
         let Err(error) = self.store.sync() else { return (batch, true) };
         for (asked, reply) in &mut batch {

@@ -43,6 +43,8 @@ pub(crate) enum Event {
     Reply { node: u32, instance: Instance, task: StoreTask, reply: StoreReply },
     /// A fault happens.
     Fault(Fault),
+    /// The operator starts the process anew, after a failed sync.
+    Repair,
     /// A node starts.
     Start,
     /// A node that stops in order is given up, or one that was taken over dies.

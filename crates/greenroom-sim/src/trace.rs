@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt::{Arguments, Write};
 
 /// Lines that are kept for a failure.
-const TAIL_LINES: usize = 120;
+const TAIL_LINES: usize = 1_000_000;
 
 /// The trace of a run.
 #[derive(Debug)]

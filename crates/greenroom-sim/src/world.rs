@@ -166,6 +166,7 @@ impl World {
                 self.order(node, instance, Order::StoreDone(task, reply));
             }
             Event::Fault(fault) => self.fault(fault),
+            Event::Repair => self.repair(),
             Event::Start => self.start_node(),
             Event::Kill { node } => self.kill_node(node),
             Event::Calm => self.calm_down(),
@@ -210,6 +211,10 @@ impl World {
         if self.disk.busy {
             self.wake_disk();
         }
+        if !synced {
+            let at = self.now + self.rng.within(100..=3_000) * MS;
+            self.queue.plan(at, Event::Repair);
+        }
         if !synced || batch.iter().any(|(_, reply)| is_trouble(reply)) {
             self.store_failed = self.now;
         }
@@ -234,6 +239,7 @@ impl World {
         self.line(format_args!("calm"));
         self.calm = true;
         self.disk.full_until = self.disk.full_until.min(self.now);
+        self.disk.fails_sync = false;
         self.disk.slow_until = self.disk.slow_until.min(self.now);
         for conn in self.conns.values_mut() {
             conn.stalled_until = conn.stalled_until.min(self.now);
@@ -288,7 +294,7 @@ impl World {
                 }
             }
             Fault::Failover => self.fail_over(),
-            Fault::FailSync => self.fail_sync(),
+            Fault::FailSync => self.disk.fails_sync = true,
             Fault::Full => self.disk.full_until = self.now + self.rng.within(100..=2_000) * MS,
             Fault::SlowStore => self.disk.slow_until = self.now + self.rng.within(200..=2_000) * MS,
             Fault::CloseTab => self.close_tab(),
@@ -329,12 +335,13 @@ impl World {
         }
     }
 
-    fn fail_sync(&mut self) {
-        self.disk.store.fail_sync_next();
-        // The operator starts the process anew, one way or the other.
-        let at = self.now + self.rng.within(100..=3_000) * MS;
-        let how = *self.rng.pick(&[Fault::Crash, Fault::Restart]);
-        self.queue.plan(at, Event::Fault(how));
+    /// After a failed sync the process is started anew, one way or the other.
+    fn repair(&mut self) {
+        match self.current {
+            _ if !self.disk.store.is_poisoned() => {}
+            Some(node) if self.rng.chance(50) => self.stop_node(node),
+            _ => self.crash_all(),
+        }
     }
 
     /// An editor's tab is closed with all that it held; a new one is opened, empty.

@@ -74,7 +74,7 @@ impl World {
             let same = expected.as_ref().map_or(found.text.is_empty(), |known| *known == found);
             if !same {
                 broken.push(format!(
-                    "{id} {document:?}: editor {number} ({}) has {found:?}, the journal {expected:?}",
+                    "{id} {document:?}: editor {number} ({}) differs from the journal\n{found:?}\n{expected:?}",
                     editor.client
                 ));
             }

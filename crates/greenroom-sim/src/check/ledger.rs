@@ -13,6 +13,16 @@ use greenroom_service::RoomId;
 use super::journal::{Counted, Journal, apply, read_document};
 use crate::client::editor::{document, seen};
 
+/// How a client came to see an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sighting {
+    /// As it was sent by another.
+    Relayed,
+    /// As the answer to a sync step 1: its deletions may be of the server's own making, where one
+    /// value of a map displaced another.
+    Answer,
+}
+
 /// Something of a document that a client other than its author saw.
 #[derive(Clone, Debug)]
 struct Sight {
@@ -40,7 +50,13 @@ impl Ledger {
     }
 
     /// A client saw an update that is not its own.
-    pub(crate) fn saw(&mut self, at: u64, room: &RoomId, document: &str, update: &[u8]) {
+    pub(crate) fn saw(
+        &mut self,
+        at: u64,
+        (room, document): (&RoomId, &str),
+        update: &[u8],
+        how: Sighting,
+    ) {
         let Ok(digest) = Digest::read(update) else { return };
         let stored = self.journals.get(room).and_then(|journal| journal.documents.get(document));
         let known = |client: u64| stored.and_then(|s| s.known.get(&client)).copied().unwrap_or(0);
@@ -53,7 +69,8 @@ impl Ledger {
             .map(|(client, _, end)| (client, end))
             .filter(|(client, end)| *end > known(*client))
             .collect();
-        let deletions: Vec<_> = digest.deletions().filter(is_new).collect();
+        let counts = |range: &_| how == Sighting::Relayed && is_new(range);
+        let deletions: Vec<_> = digest.deletions().filter(counts).collect();
         if !structs.is_empty() || !deletions.is_empty() {
             let (room, document) = (room.clone(), document.to_owned());
             self.sights.push_back(Sight { at, room, document, structs, deletions });

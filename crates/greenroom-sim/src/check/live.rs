@@ -7,6 +7,7 @@ use greenroom_core::room::Stopped;
 use greenroom_core::store::{StoreReply, StoreRequest};
 use greenroom_service::RoomId;
 
+use super::Sighting;
 use crate::client::Side;
 use crate::disk::Asked;
 use crate::plan::{Fault, Kind, MS, SECOND};
@@ -112,7 +113,7 @@ impl World {
     }
 
     /// A client saw an update.
-    pub(crate) fn saw_update(&mut self, client: usize, update: &[u8]) {
+    pub(crate) fn saw_update(&mut self, client: usize, update: &[u8], how: Sighting) {
         let seer = &self.clients[client];
         let conn = seer.conn.and_then(|conn| self.conns.get(&conn));
         // What a node relays that was taken over may be lost: its append is refused.
@@ -121,7 +122,7 @@ impl World {
             return;
         }
         let room = self.plan.rooms[seer.plan.room].id.clone();
-        self.ledger.saw(self.now, &room, seer.plan.document, update);
+        self.ledger.saw(self.now, (&room, seer.plan.document), update, how);
     }
 
     /// A batch of the store was answered.

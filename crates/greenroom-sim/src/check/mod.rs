@@ -5,4 +5,4 @@ pub(crate) mod journal;
 mod ledger;
 mod live;
 
-pub(crate) use ledger::Ledger;
+pub(crate) use ledger::{Ledger, Sighting};

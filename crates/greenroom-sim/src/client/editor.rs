@@ -19,8 +19,10 @@ const ALPHABET: [&str; 8] = ["a", "b", "\n", "ä", "ß", "中", "🌍", "👩"];
 /// What a frame was about.
 #[derive(Debug)]
 pub(crate) enum Heard {
-    /// An update, relayed or as the answer to a sync step 1.
+    /// An update that was relayed.
     Update(Bytes),
+    /// The answer to a sync step 1.
+    Answer(Bytes),
     /// The server's state vector.
     Vector,
     /// A refusal, with its reason.
@@ -207,11 +209,13 @@ impl Editor {
         }
         let update = Update::decode_v1(body).ok()?;
         self.doc.transact_mut().apply_update(update).ok()?;
+        let body = Bytes::copy_from_slice(body);
         if step == 1 {
             self.synced = true;
-            self.answer = Some(Bytes::copy_from_slice(body));
+            self.answer = Some(body.clone());
+            return Some(Heard::Answer(body));
         }
-        Some(Heard::Update(Bytes::copy_from_slice(body)))
+        Some(Heard::Update(body))
     }
 
     /// Whether something that it was sent waits for what it was not sent.

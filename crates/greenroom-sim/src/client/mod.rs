@@ -9,6 +9,7 @@ use greenroom_core::close_reason::{CloseReason, Protocol, Retry};
 use greenroom_core::protocol::websocket::{Opcode, read_server_frame};
 use greenroom_service::{Message, Rights};
 
+use crate::check::Sighting;
 use crate::plan::{ClientPlan, Kind, MS, SECOND};
 use crate::queue::Event;
 use crate::wire::{Conn, Down, Up};
@@ -207,7 +208,8 @@ impl World {
                 let (heard, say) = editor.heard(payload, now);
                 match heard {
                     Heard::Nonsense => self.violate(format!("editor {number} cannot read a message")),
-                    Heard::Update(update) => self.saw_update(number, &update),
+                    Heard::Update(update) => self.saw_update(number, &update, Sighting::Relayed),
+                    Heard::Answer(update) => self.saw_update(number, &update, Sighting::Answer),
                     Heard::Denied(reason) => self.line(format_args!("client {number}: {reason}")),
                     Heard::Vector | Heard::Other => {}
                 }
