@@ -44,6 +44,13 @@ impl Collab {
             .or_insert_with(|| Document::new(name))
     }
 
+    /// Asks every peer for what it has: it still holds what a rebuild or a failed append lost.
+    fn ask_all(&mut self, cx: &mut Cx<'_>) {
+        for (session, link) in cx.links {
+            self.document(&link.document).ask(To::One(*session), cx);
+        }
+    }
+
     /// Tells everybody of the document about these awareness entries.
     fn tell_awareness(name: &str, to: To, clients: &[u64], cx: &mut Cx<'_>) {
         if clients.is_empty() {
@@ -102,18 +109,15 @@ impl Behaviour for Collab {
     }
 
     fn start(&mut self, why: Start, cx: &mut Cx<'_>) -> Outcome {
-        if why != Start::Rebuilt {
-            return Ok(());
+        // While the store takes no writes, nobody is asked for what it could not keep.
+        if why == Start::Rebuilt && cx.writable {
+            self.ask_all(cx);
         }
-        // Peers hold what a rebuild or a failed append lost; they send it when they are asked.
-        let sessions: Vec<_> = cx
-            .links
-            .iter()
-            .map(|(id, l)| (*id, l.document.clone()))
-            .collect();
-        for (session, name) in sessions {
-            self.document(&name).ask(To::One(session), cx);
-        }
+        Ok(())
+    }
+
+    fn writes_resumed(&mut self, cx: &mut Cx<'_>) -> Outcome {
+        self.ask_all(cx);
         Ok(())
     }
 

@@ -161,6 +161,12 @@ pub trait Behaviour: Send {
     /// See [`Halt`](greenroom_service::Halt).
     fn start(&mut self, why: Start, cx: &mut Cx<'_>) -> Outcome;
 
+    /// The store takes writes again after it took none.
+    ///
+    /// # Errors
+    /// See [`Halt`](greenroom_service::Halt).
+    fn writes_resumed(&mut self, cx: &mut Cx<'_>) -> Outcome;
+
     /// May `session` join, and with which rights?
     ///
     /// # Errors

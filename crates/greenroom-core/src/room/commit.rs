@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use greenroom_service::{SessionId, Start, To};
+use greenroom_service::{SessionId, To};
 
 use super::behaviour::{Effect, Slot, Visibility};
 use super::outbox::{Stamp, Stream};
@@ -37,7 +37,11 @@ impl Room {
         let mut others = Vec::with_capacity(effects.len());
         for effect in effects {
             match effect {
-                Effect::Record(record) => self.journal.push(record, self.now),
+                Effect::Record(record) => {
+                    self.journal.push(record, self.now);
+                    // Asked now: a rebuild submits records when there is no behaviour to ask.
+                    self.next_wake = self.behaviour.as_ref().and_then(|b| b.next_wake());
+                }
                 other => others.push(other),
             }
         }
@@ -169,8 +173,12 @@ impl Room {
         }
     }
 
-    /// Appends what waits without waiting for company.
+    /// Appends what waits, not waiting for company, nor for a store that took no writes.
     pub(super) fn submit_all(&mut self) {
+        if self.journal.is_settled() {
+            return;
+        }
+        self.journal.resume();
         self.journal.hurry(self.journal.head());
         self.submit_due();
     }
@@ -192,18 +200,7 @@ impl Room {
             self.now,
             &records,
         );
-        // A rebuild submits what is left while there is no behaviour to ask; its wish stays.
-        if let Some(behaviour) = &self.behaviour {
-            self.next_wake = behaviour.next_wake();
-        }
-        let kind = if self.known_to_store {
-            None
-        } else {
-            self.behaviour
-                .as_ref()
-                .map(|behaviour| behaviour.kind().into())
-        };
-        self.known_to_store = true;
+        let kind = (!self.known_to_store).then(|| self.kind.into());
         let append = Append {
             room: self.config.id.clone(),
             lease,
@@ -250,6 +247,7 @@ impl Room {
     fn appended(&mut self, reply: StoreReply) {
         match reply {
             StoreReply::Done => {
+                self.known_to_store = true;
                 let durable = self.journal.appended();
                 self.outbox.set_durable(durable);
                 self.put_snapshots();
@@ -293,11 +291,10 @@ impl Room {
         }
     }
 
-    /// Takes writes again when the wait is over, and asks for what was lost meanwhile.
+    /// Takes writes again, if they were held.
     pub(super) fn resume_writes(&mut self) {
-        if self.journal.resume_at().is_some_and(|at| at <= self.now) {
-            self.journal.resume();
-            self.event(Source::Room, |b, cx| b.start(Start::Rebuilt, cx));
+        if self.journal.resume() && matches!(self.phase, Phase::Live) {
+            self.event(Source::Room, |b, cx| b.writes_resumed(cx));
         }
     }
 

@@ -54,22 +54,22 @@ impl Faults {
 
 impl Room {
     /// An event faulted; its behaviour is gone already.
-    pub(super) fn fault(&mut self, source: Source, fault: &Fault) {
+    pub(super) fn fault(&mut self, source: Source<'_>, fault: &Fault) {
         self.behaviour = None;
-        let sender = match source {
-            Source::Session(id) => {
-                let sender = self.links.get(&id).map(|link| link.sender.clone());
-                if let Some(sender) = &sender {
-                    let until = self.now.plus(self.config.limits.fault_hold_off_ms);
-                    self.faults.hold_off(sender.clone(), until);
-                }
-                self.outbox.close(id, CloseReason::RoomFault);
-                sender
-            }
-            Source::Room => None,
-        };
         self.outputs
             .push_back(Output::Note(format!("room fault: {}", fault.0)));
+        let sender = match source {
+            Source::Session(id) => {
+                self.outbox.close(id, CloseReason::RoomFault);
+                self.links.get(&id).map(|link| link.sender.clone())
+            }
+            Source::Outsider(link) => Some(link.sender.clone()),
+            Source::Room => None,
+        };
+        if let Some(sender) = &sender {
+            let until = self.now.plus(self.config.limits.fault_hold_off_ms);
+            self.faults.hold_off(sender.clone(), until);
+        }
         let starting = matches!(self.phase, Phase::Loading(_));
         if self.faults.count(self.now, sender, &self.config.limits) || starting {
             self.quarantine(fault.0.clone());

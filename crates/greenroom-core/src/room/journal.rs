@@ -74,7 +74,7 @@ impl Journal {
     /// When what waits is to be appended at the latest. Aligned to the window, so that the rooms
     /// of a process come together and share one sync.
     pub(super) fn due_at(&self, limits: &Limits) -> Option<Millis> {
-        if self.in_flight.is_some() {
+        if self.in_flight.is_some() || self.resume_at.is_some() {
             return None;
         }
         let since = self.waiting_since?;
@@ -142,7 +142,8 @@ impl Journal {
         self.resume_at
     }
 
-    pub(super) fn resume(&mut self) {
-        self.resume_at = None;
+    /// Takes writes again; whether they were held.
+    pub(super) fn resume(&mut self) -> bool {
+        self.resume_at.take().is_some()
     }
 }

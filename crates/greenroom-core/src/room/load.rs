@@ -177,7 +177,9 @@ impl Room {
         let head = past.head.max(self.journal.head());
         self.journal.reset_head(head);
         self.outbox.set_durable(head);
-        self.behaviour = Some((self.factory)(&self.config.id));
+        let behaviour = (self.factory)(&self.config.id);
+        self.kind = behaviour.kind();
+        self.behaviour = Some(behaviour);
         let progress = self.event(Source::Room, |b, cx| b.load(past, cx).map_err(Halt::Fault));
         if progress == Some(Progress::Ready) {
             self.behaviour_ready();
@@ -197,10 +199,7 @@ impl Room {
         if self.sessions.is_empty() {
             self.idle_at = Some(self.now.plus(self.config.limits.room_idle_ms));
         }
-        // While the store takes no writes, peers are not asked for what it could not keep.
-        if self.journal.resume_at().is_none() {
-            self.event(Source::Room, |b, cx| b.start(why, cx));
-        }
+        self.event(Source::Room, |b, cx| b.start(why, cx));
         self.outbox.mark_all_dirty();
         if let Some(why) = self.drain_wanted.take() {
             self.drain(why);

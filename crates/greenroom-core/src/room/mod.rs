@@ -160,10 +160,12 @@ pub struct RoomConfig {
     pub seed: u64,
 }
 
-/// Who caused an event, for the count of faults.
+/// Who caused an event: whom a fault is laid to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
+enum Source<'a> {
     Session(SessionId),
+    /// One that is not in the room yet, or not any more.
+    Outsider(&'a Link),
     /// A timer, a start, a job, a task: nobody to blame but the behaviour.
     Room,
 }
@@ -195,6 +197,9 @@ pub struct Room {
     trimmed_below: u64,
     /// Whether the store has a row for this room: one in which nothing was written leaves none.
     known_to_store: bool,
+    /// The behaviour's kind; empty before there is one.
+    kind: &'static str,
+    /// When the behaviour wants to be loaded again, as of the last record.
     next_wake: Option<Millis>,
     outputs: VecDeque<Output>,
 }
@@ -235,6 +240,7 @@ impl Room {
             generations: BTreeMap::new(),
             trimmed_below: 1,
             known_to_store: false,
+            kind: "",
             next_wake: None,
             outputs: VecDeque::new(),
         };
@@ -284,7 +290,7 @@ impl Room {
         self.journal.durable()
     }
 
-    /// When the room wants to be loaded again, as of its last append: its earliest durable timer.
+    /// When the room wants to be loaded again, as of its last record: its earliest durable timer.
     #[must_use]
     pub fn next_wake(&self) -> Option<Millis> {
         self.next_wake
@@ -335,21 +341,20 @@ impl Room {
     /// When [`Input::Timeout`] is wanted.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Millis> {
-        let behaviour = match (&self.phase, &self.behaviour) {
-            (Phase::Live, Some(behaviour)) => behaviour.poll_timeout(&self.presence),
-            _ => None,
-        };
         let commit = self.journal.due_at(&self.config.limits);
         let resume = self.journal.resume_at();
-        let idle = if matches!(self.phase, Phase::Live) {
-            self.idle_at
-        } else {
-            None
-        };
-        [behaviour, commit, resume, idle]
-            .into_iter()
-            .flatten()
-            .min()
+        let idle = self.idle_at.filter(|_| matches!(self.phase, Phase::Live));
+        let all = [self.behaviour_due_at(), commit, resume, idle];
+        all.into_iter().flatten().min()
+    }
+
+    /// When the behaviour wants a timeout. What it would do may have to be written, so that it
+    /// waits while the store takes no writes.
+    fn behaviour_due_at(&self) -> Option<Millis> {
+        if !matches!(self.phase, Phase::Live) || self.journal.resume_at().is_some() {
+            return None;
+        }
+        self.behaviour.as_ref()?.poll_timeout(&self.presence)
     }
 
     /// Moves frames for `session`, up to `budget` bytes but at least one when one may leave, into
@@ -393,7 +398,7 @@ impl Room {
             document: hello.document.clone(),
         };
         let link = hello.into_link();
-        let admitted = self.event(Source::Session(id), |b, cx| {
+        let admitted = self.event(Source::Outsider(&link), |b, cx| {
             Ok::<Result<Rights, Refuse>, Halt>(b.admit(&session, &link, cx))
         });
         match admitted {
@@ -453,7 +458,8 @@ impl Room {
             self.idle_at = Some(self.now.plus(self.config.limits.room_idle_ms));
         }
         if matches!(self.phase, Phase::Live) {
-            self.event(Source::Room, |b, cx| b.leave(&session, &link, left, cx));
+            let source = Source::Outsider(&link);
+            self.event(source, |b, cx| b.leave(&session, &link, left, cx));
         }
     }
 
@@ -464,19 +470,15 @@ impl Room {
     }
 
     fn timeout(&mut self) {
-        if !matches!(self.phase, Phase::Live) {
-            return;
-        }
-        self.resume_writes();
         let due = |at: Option<Millis>, now| at.is_some_and(|at| at <= now);
-        let behaviour = self
-            .behaviour
-            .as_ref()
-            .and_then(|b| b.poll_timeout(&self.presence));
-        if due(behaviour, self.now) {
+        if due(self.journal.resume_at(), self.now) {
+            self.resume_writes();
+        }
+        if due(self.behaviour_due_at(), self.now) {
             self.event(Source::Room, |b, cx| b.timeout(cx));
         }
-        if due(self.idle_at, self.now) && self.sessions.is_empty() {
+        let live = matches!(self.phase, Phase::Live);
+        if live && due(self.idle_at, self.now) && self.sessions.is_empty() {
             self.idle_at = Some(self.now.plus(self.config.limits.room_idle_ms));
             if self.journal.is_settled()
                 && self.behaviour.as_ref().is_some_and(|b| b.survives_unload())
@@ -489,7 +491,7 @@ impl Room {
     /// Runs one event as a transaction; `None` when it did not commit.
     fn event<T>(
         &mut self,
-        source: Source,
+        source: Source<'_>,
         run: impl FnOnce(&mut dyn Behaviour, &mut Cx<'_>) -> Result<T, Halt>,
     ) -> Option<T> {
         let mut behaviour = self.behaviour.take()?;
@@ -540,7 +542,7 @@ impl Room {
         }
     }
 
-    fn tell_refused(&mut self, source: Source, refuse: Refuse) {
+    fn tell_refused(&mut self, source: Source<'_>, refuse: Refuse) {
         let Source::Session(id) = source else { return };
         self.send(To::One(id), &ServerMessage::Refused(refuse), 0, None);
     }

@@ -158,6 +158,10 @@ impl Behaviour for Adapter {
         self.run(cx, |service, context| service.start(why, context))
     }
 
+    fn writes_resumed(&mut self, _: &mut Cx<'_>) -> Outcome {
+        Ok(())
+    }
+
     fn admit(&mut self, session: &Session, _: &Link, cx: &mut Cx<'_>) -> Result<Rights, Refuse> {
         let service = self.service.as_mut().expect("loaded before any event");
         let context = Context::new(View {
@@ -200,10 +204,6 @@ impl Behaviour for Adapter {
     }
 
     fn timeout(&mut self, cx: &mut Cx<'_>) -> Outcome {
-        // Without a store a timer could fire and be forgotten; it stays due and is asked again.
-        if !cx.writable {
-            return Ok(());
-        }
         // Only those that are due now: a handler may set its own timer anew, to this very time.
         for name in self.state.timers.due(cx.now) {
             self.set_timer(&name, None, cx);
