@@ -38,6 +38,8 @@ pub(crate) struct ClientPlan {
     pub(crate) rights: Rights,
     /// Whether its user has a name.
     pub(crate) named: bool,
+    /// It has no presence of its own.
+    pub(crate) silent: bool,
     /// It makes its room fault, or sends what it may not.
     pub(crate) offends: bool,
 }
@@ -159,13 +161,16 @@ fn draw_clients(rng: &mut Rng, rooms: &[RoomPlan]) -> Vec<ClientPlan> {
         for n in 0..rng.within(2..=4) {
             let named = rng.chance(50);
             let document = *rng.pick(documents);
-            clients.push(ClientPlan { room, document, rights: Rights::ALL, named, offends: n == 2 && rng.chance(50) });
+            let silent = rng.chance(15);
+            let offends = n == 2 && rng.chance(50);
+            clients.push(ClientPlan { room, document, rights: Rights::ALL, named, silent, offends });
         }
         if rng.chance(30) {
             let seen = if rng.chance(50) { Rights::PRESENCE } else { Rights::NONE };
             let rights = Rights::READ | seen;
             let offends = plan.kind == Kind::Collab && rng.chance(50);
-            clients.push(ClientPlan { room, document: "", rights, named: false, offends });
+            let (named, silent) = (false, false);
+            clients.push(ClientPlan { room, document: "", rights, named, silent, offends });
         }
     }
     // In a collab room only a reader offends, by writing: what offends there is closed for good.

@@ -79,6 +79,10 @@ impl Behaviour for Saboteur {
         self.inner.start(why, cx)
     }
 
+    fn writes_resumed(&mut self, cx: &mut Cx<'_>) -> Outcome {
+        self.inner.writes_resumed(cx)
+    }
+
     fn admit(&mut self, session: &Session, link: &Link, cx: &mut Cx<'_>) -> Result<Rights, Refuse> {
         self.inner.admit(session, link, cx)
     }

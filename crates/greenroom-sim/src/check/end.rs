@@ -7,7 +7,7 @@ use yrs::updates::encoder::Encode;
 use yrs::{ReadTxn, Transact, Update};
 
 use crate::client::Side;
-use crate::client::editor::{Editor, seen};
+use crate::client::editor::{Editor, document as document_of, seen};
 use crate::plan::Kind;
 use crate::world::World;
 
@@ -65,17 +65,17 @@ impl World {
         let journal = self.ledger.journals.get(&id);
         let stored = journal.and_then(|journal| journal.documents.get(document));
         let mut broken = Vec::new();
-        let expected = stored.map(|stored| seen(&stored.doc));
+        let expected = seen(stored.map_or(&document_of(2), |stored| &stored.doc));
         for (number, editor) in self.editors(room, document) {
             if self.clients[number].plan.offends {
                 continue;
             }
             let found = editor.seen();
-            let same = expected.as_ref().map_or(found.text.is_empty(), |known| *known == found);
-            if !same {
+            if expected != found {
+                let client = editor.client;
+                let difference = found.difference(&expected);
                 broken.push(format!(
-                    "{id} {document:?}: editor {number} ({}) differs from the journal\n{found:?}\n{expected:?}",
-                    editor.client
+                    "{id} {document:?}: editor {number} ({client}) and the journal differ: {difference}"
                 ));
             }
             if editor.has_pending() {
@@ -87,11 +87,11 @@ impl World {
             (stored, self.editors(room, document).last().copied())
         {
             let txn = stored.doc.transact();
-            if probe.server_vector.as_ref() != Some(&txn.state_vector()) {
+            if probe.server_vector.as_ref() != Some(&expected.vector) {
                 broken.push(format!(
                     "{id} {document:?}: the room knows {:?}, the journal {:?}",
                     probe.server_vector,
-                    txn.state_vector()
+                    expected.vector
                 ));
             }
             let lacks = txn.encode_state_as_update_v1(&txn.state_vector());

@@ -59,14 +59,11 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// A row is on stable storage.
-    pub(crate) fn append(
-        &mut self,
-        incarnation: u128,
-        first_seq: u64,
-        data: &Bytes,
-    ) -> Result<(), String> {
+    pub(crate) fn append(&mut self, first_seq: u64, data: &Bytes) -> Result<(), String> {
         if self.rows.is_empty() {
-            self.incarnation = incarnation;
+            // The first row says which incarnation this is.
+            let bytes = data.get(1..17).and_then(|bytes| bytes.try_into().ok());
+            self.incarnation = u128::from_le_bytes(bytes.ok_or("a row without a head")?);
         }
         let row = decode_row(data, self.incarnation, first_seq)
             .map_err(|error| format!("row {first_seq} cannot be read: {error}"))?;

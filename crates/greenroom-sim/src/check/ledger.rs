@@ -12,6 +12,7 @@ use greenroom_service::RoomId;
 
 use super::journal::{Counted, Journal, apply, read_document};
 use crate::client::editor::{document, seen};
+use crate::plan::RoomPlan;
 
 /// How a client came to see an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl Ledger {
     pub(crate) fn appended(&mut self, append: &Append) -> Result<(), String> {
         let journal = self.journals.entry(append.room.clone()).or_default();
         journal
-            .append(append.lease.incarnation, append.first_seq, &append.data)
+            .append(append.first_seq, &append.data)
             .map_err(|error| format!("{}: {error}", append.room))
     }
 
@@ -116,10 +117,13 @@ impl Ledger {
 
     /// Compares with the store as it is now, all of it synced; takes in what is there beyond what
     /// was answered.
-    pub(crate) fn check_store(&mut self, store: &MemoryStore) -> Result<(), String> {
+    pub(crate) fn check_store(
+        &mut self,
+        store: &MemoryStore,
+        rooms: &[RoomPlan],
+    ) -> Result<(), String> {
         let mut store = store.clone();
-        let rooms: Vec<_> = self.journals.keys().cloned().collect();
-        for room in rooms {
+        for RoomPlan { id: room, .. } in rooms {
             let read = StoreRequest::Read { room: room.clone(), from_seq: 1, bytes_max: usize::MAX };
             let StoreReply::Rows { rows, .. } = store.apply(read) else {
                 return Err(format!("{room}: no rows are given"));
@@ -128,7 +132,7 @@ impl Ledger {
             let StoreReply::Snapshots(snapshots) = store.apply(kept) else {
                 return Err(format!("{room}: no snapshots are given"));
             };
-            let journal = self.journals.get_mut(&room).expect("listed above");
+            let journal = self.journals.entry(room.clone()).or_default();
             check_rows(journal, &rows).map_err(|error| format!("{room}: {error}"))?;
             check_snapshots(journal, &rows, &snapshots)
                 .map_err(|error| format!("{room}: {error}"))?;
@@ -152,8 +156,7 @@ fn check_rows(journal: &mut Journal, rows: &[Row]) -> Result<(), String> {
     if let Some((seq, _)) = kept.next() {
         return Err(format!("row {seq} was synced and is gone"));
     }
-    let incarnation = journal.incarnation;
-    further.into_iter().try_for_each(|row| journal.append(incarnation, row.first_seq, &row.data))
+    further.into_iter().try_for_each(|row| journal.append(row.first_seq, &row.data))
 }
 
 /// Each kept snapshot and the rows behind it give what the whole journal gives.
@@ -204,7 +207,7 @@ fn check_document(journal: &Journal, name: &str, seq: u64, data: &Bytes) -> Resu
     let stored = journal.documents.get(name).ok_or("nothing was written to it")?;
     let (expected, found) = (seen(&stored.doc), seen(&doc));
     if expected != found {
-        return Err(format!("gives {found:?}, the journal {expected:?}"));
+        return Err(format!("it and the journal differ: {}", found.difference(&expected)));
     }
     Ok(())
 }

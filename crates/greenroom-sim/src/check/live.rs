@@ -154,7 +154,7 @@ impl World {
         if self.disk.store.unsynced() > 0 {
             return;
         }
-        if let Err(broken) = self.ledger.check_store(&self.disk.store) {
+        if let Err(broken) = self.ledger.check_store(&self.disk.store, &self.plan.rooms) {
             self.violate(broken);
         }
     }

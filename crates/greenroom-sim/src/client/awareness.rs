@@ -27,9 +27,12 @@ pub(crate) struct Awareness {
 }
 
 impl Awareness {
-    pub(crate) fn new(own: u64, now: u64) -> Self {
+    /// The table of a new tab. Its own state is empty, and at a clock that nobody takes notice of
+    /// until it is renewed; a silent one has none, as programs do that only read.
+    pub(crate) fn new(own: u64, silent: bool, now: u64) -> Self {
         let meta = BTreeMap::from([(own, Meta { clock: 0, updated: now })]);
-        Self { own, states: BTreeMap::new(), meta }
+        let empty = (own, Bytes::from_static(b"{}"));
+        Self { own, states: (!silent).then_some(empty).into_iter().collect(), meta }
     }
 
     /// The states of those who are there.

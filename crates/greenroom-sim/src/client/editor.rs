@@ -1,5 +1,7 @@
 //! An editor: a yrs document behind what y-websocket's provider does.
 
+use std::collections::BTreeMap;
+
 use bytes::{Bytes, BytesMut};
 use greenroom_core::protocol::lib0::{Reader, put_var_bytes, put_var_uint};
 use greenroom_service::Message;
@@ -46,7 +48,7 @@ pub(crate) struct Editor {
     /// The deletions that the server answered with when nothing else was lacking.
     pub(crate) answer: Option<Bytes>,
     /// The newest state vector of the server.
-    pub(crate) server_vector: Option<StateVector>,
+    pub(crate) server_vector: Option<BTreeMap<u64, u32>>,
     writes: u64,
 }
 
@@ -75,7 +77,13 @@ pub(crate) fn document(client: u64) -> yrs::Doc {
 pub(crate) struct Seen {
     pub(crate) text: String,
     pub(crate) map: Vec<(String, String)>,
-    pub(crate) vector: StateVector,
+    pub(crate) vector: BTreeMap<u64, u32>,
+}
+
+/// The clocks of a state vector: those at zero say nothing.
+pub(crate) fn clocks(vector: &StateVector) -> BTreeMap<u64, u32> {
+    let known = vector.iter().filter(|(_, clock)| **clock > 0);
+    known.map(|(client, clock)| (client.get(), *clock)).collect()
 }
 
 /// What people see of `doc`.
@@ -85,11 +93,30 @@ pub(crate) fn seen(doc: &yrs::Doc) -> Seen {
     let mut entries: Vec<_> =
         map.iter(&txn).map(|(key, value)| (key.to_string(), value.to_string(&txn))).collect();
     entries.sort();
-    Seen { text: text.get_string(&txn), map: entries, vector: txn.state_vector() }
+    Seen { text: text.get_string(&txn), map: entries, vector: clocks(&txn.state_vector()) }
+}
+
+impl Seen {
+    /// Where two differ, in a line.
+    pub(crate) fn difference(&self, other: &Self) -> String {
+        if self.vector != other.vector {
+            return format!("{:?} and {:?}", self.vector, other.vector);
+        }
+        let same = self.text.chars().zip(other.text.chars()).take_while(|(a, b)| a == b).count();
+        let rest = |text: &str| text.chars().skip(same).take(20).collect::<String>();
+        format!(
+            "same vector {:?}; text from {same} on: {:?} and {:?}; {:?} and {:?}",
+            self.vector,
+            rest(&self.text),
+            rest(&other.text),
+            self.map,
+            other.map
+        )
+    }
 }
 
 impl Editor {
-    pub(crate) fn new(client: u64, now: u64) -> Self {
+    pub(crate) fn new(client: u64, silent: bool, now: u64) -> Self {
         let doc = document(client);
         let (text, map) = (doc.get_or_insert_text("text"), doc.get_or_insert_map("map"));
         Self {
@@ -97,7 +124,7 @@ impl Editor {
             text,
             map,
             client,
-            awareness: Awareness::new(client, now),
+            awareness: Awareness::new(client, silent, now),
             synced: false,
             made: Vec::new(),
             answer: None,
@@ -204,7 +231,7 @@ impl Editor {
             let vector = StateVector::decode_v1(body).ok()?;
             let lacks = self.doc.transact().encode_state_as_update_v1(&vector);
             say.push(message(&[0, 1], &lacks));
-            self.server_vector = Some(vector);
+            self.server_vector = Some(clocks(&vector));
             return Some(Heard::Vector);
         }
         let update = Update::decode_v1(body).ok()?;

@@ -48,7 +48,7 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(plan: ClientPlan, kind: Kind, number: usize, id: u64, now: u64) -> Self {
         let side = match kind {
-            Kind::Collab => Side::Editor(Box::new(Editor::new(id, now))),
+            Kind::Collab => Side::Editor(Box::new(Editor::new(id, plan.silent, now))),
             Kind::Counter | Kind::Tally => Side::Raw(Raw::new(format!("c{number}"), kind)),
         };
         Self {
@@ -66,7 +66,7 @@ impl Client {
 
     /// A new tab of the same user, with nothing in it.
     pub(crate) fn renew(&mut self, id: u64, now: u64) {
-        self.side = Side::Editor(Box::new(Editor::new(id, now)));
+        self.side = Side::Editor(Box::new(Editor::new(id, self.plan.silent, now)));
     }
 
     pub(crate) const fn protocol(&self) -> Protocol {
@@ -302,7 +302,7 @@ impl World {
         let say = match &mut client.side {
             _ if client.banned => Vec::new(),
             Side::Editor(editor) => {
-                let moves = self.rng.chance(30);
+                let moves = self.rng.chance(30) && !client.plan.silent;
                 let writes = client.plan.rights.has(Rights::WRITE) || offends;
                 if moves {
                     vec![editor.move_cursor(&mut self.rng, self.now)]
