@@ -122,12 +122,6 @@ impl Behaviour for Collab {
     }
 
     fn admit(&mut self, session: &Session, link: &Link, cx: &mut Cx<'_>) -> Result<Rights, Refuse> {
-        if !session.rights.has(Rights::READ) {
-            return Err(Refuse::new(
-                "forbidden",
-                "the token does not allow reading here",
-            ));
-        }
         if link.document.len() > cx.limits.document_name_bytes_max {
             return Err(Refuse::new(
                 "document_name",

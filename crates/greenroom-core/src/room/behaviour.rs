@@ -167,7 +167,7 @@ pub trait Behaviour: Send {
     /// See [`Halt`](greenroom_service::Halt).
     fn writes_resumed(&mut self, cx: &mut Cx<'_>) -> Outcome;
 
-    /// May `session` join, and with which rights?
+    /// May `session` join, and with which rights? Who may not read is turned away anyway.
     ///
     /// # Errors
     /// [`Refuse`] turns it away.

@@ -56,19 +56,38 @@ impl Room {
                     let gate = self.gate(visibility);
                     self.send(to, &message, gate, Some(slot));
                 }
-                Effect::Close(id, reason) => self.outbox.close(id, reason),
+                Effect::Close(id, reason) => {
+                    let gate = self.gate(Visibility::Durable);
+                    self.journal.hurry(gate);
+                    self.outbox.close_after(id, reason, gate);
+                }
                 Effect::Tag(id, tag) => {
                     if let Some(session) = self.sessions.get_mut(&id) {
                         session.tag = Some(tag);
                     }
                 }
-                Effect::Task(id, spec) => self.outputs.push_back(Output::Task(id, spec)),
+                Effect::Task(id, spec) => {
+                    let gate = self.gate(Visibility::Durable);
+                    self.journal.hurry(gate);
+                    self.tasks.push((gate, id, spec));
+                }
                 Effect::Compute(id, job) => self.outputs.push_back(Output::Compute(id, job)),
                 Effect::Snapshot(part, seq, data) => self.snapshots.push((part, seq, data)),
                 Effect::Note(text) => self.outputs.push_back(Output::Note(text)),
             }
         }
+        self.start_tasks();
         self.put_snapshots();
+    }
+
+    /// Starts the tasks of events that are durable.
+    fn start_tasks(&mut self) {
+        let durable = self.journal.durable();
+        let ready = self.tasks.iter().take_while(|(gate, ..)| *gate <= durable);
+        let ready = ready.count();
+        let ready = self.tasks.drain(..ready);
+        self.outputs
+            .extend(ready.map(|(_, id, spec)| Output::Task(id, spec)));
     }
 
     fn gate(&self, visibility: Visibility) -> u64 {
@@ -250,12 +269,12 @@ impl Room {
                 self.known_to_store = true;
                 let durable = self.journal.appended();
                 self.outbox.set_durable(durable);
+                self.start_tasks();
                 self.put_snapshots();
                 self.go_on_loading();
                 self.go_on_draining();
             }
             StoreReply::Failed(StoreError::Fenced | StoreError::Held(_)) => {
-                self.close_all(CloseReason::Moved);
                 self.stopped(Stopped::Moved);
             }
             StoreReply::Failed(error) => self.append_failed(&error),
@@ -275,6 +294,7 @@ impl Room {
         self.journal.hold_writes(self.now);
         self.outbox.roll_back();
         self.snapshots.clear();
+        self.tasks.clear();
         let lost: Vec<_> = self
             .links
             .iter()

@@ -70,15 +70,13 @@ impl Room {
             let until = self.now.plus(self.config.limits.fault_hold_off_ms);
             self.faults.hold_off(sender.clone(), until);
         }
-        let starting = matches!(self.phase, Phase::Loading(_));
-        if self.faults.count(self.now, sender, &self.config.limits) || starting {
-            self.quarantine(fault.0.clone());
-        } else if matches!(self.phase, Phase::Live) {
-            self.rebuild();
-        } else {
-            // Draining: what is committed is on its way already; there is nothing to rebuild for.
-            self.outputs
-                .push_back(Output::Note("fault while draining".into()));
+        let too_many = self.faults.count(self.now, sender, &self.config.limits);
+        match self.phase {
+            Phase::Loading(_) => self.quarantine(fault.0.clone()),
+            Phase::Live if too_many => self.quarantine(fault.0.clone()),
+            Phase::Live => self.rebuild(),
+            // What is committed is on its way already; there is nothing to rebuild for.
+            Phase::Draining(_) | Phase::Stopped => {}
         }
     }
 
@@ -91,9 +89,8 @@ impl Room {
         self.go_on_loading();
     }
 
-    /// Closes everybody and stops; nothing is written after this.
+    /// Stops; nothing is written after this.
     pub(super) fn quarantine(&mut self, why: String) {
-        self.close_all(CloseReason::RoomFault);
         self.stopped(Stopped::Quarantined(why));
     }
 

@@ -28,6 +28,8 @@ enum Step {
 pub(super) struct Load {
     step: Step,
     why: Start,
+    /// The kind that wrote what is stored; empty when nothing is.
+    kind: String,
     past: Past,
 }
 
@@ -36,6 +38,7 @@ impl Load {
         Self {
             step: Step::Lease,
             why: Start::Created,
+            kind: String::new(),
             past: Past::default(),
         }
     }
@@ -44,6 +47,7 @@ impl Load {
         Self {
             step: Step::Settle,
             why: Start::Rebuilt,
+            kind: String::new(),
             past: Past::default(),
         }
     }
@@ -94,15 +98,17 @@ impl Room {
     fn acquired(&mut self, acquired: &Acquired) {
         self.journal.start(acquired.lease, acquired.head);
         self.outbox.set_durable(acquired.head);
+        if self.drains_now() {
+            return;
+        }
         let Phase::Loading(load) = &mut self.phase else {
             return;
         };
         self.known_to_store = acquired.meta.is_some();
-        if self.known_to_store {
+        if let Some(meta) = &acquired.meta {
             load.why = Start::Woken;
-            load.step = Step::Snapshots;
-            let room = self.config.id.clone();
-            self.ask(super::commit::Asked::Load, StoreRequest::Snapshots { room });
+            load.kind.clone_from(&meta.kind);
+            self.read_snapshots();
         } else {
             load.step = Step::Behaviour;
             self.load_behaviour();
@@ -111,12 +117,16 @@ impl Room {
 
     /// After a fault: goes on once nothing is under way any more.
     pub(super) fn go_on_loading(&mut self) {
+        let settling = matches!(&self.phase, Phase::Loading(load) if load.step == Step::Settle);
+        if settling && self.journal.is_settled() && !self.drains_now() {
+            self.read_snapshots();
+        }
+    }
+
+    fn read_snapshots(&mut self) {
         let Phase::Loading(load) = &mut self.phase else {
             return;
         };
-        if load.step != Step::Settle || !self.journal.is_settled() {
-            return;
-        }
         load.step = Step::Snapshots;
         let room = self.config.id.clone();
         self.ask(super::commit::Asked::Load, StoreRequest::Snapshots { room });
@@ -146,25 +156,37 @@ impl Room {
                     return self.damaged(format!("row at seq {}: {error}", row.first_seq));
                 }
             };
+            // The clock may be behind what is journaled; from then on time goes on at its pace.
+            self.ahead_ms += decoded.time.since(self.now);
             self.now = self.now.max(decoded.time);
             let numbered = decoded.records.into_iter().zip(row.first_seq..);
             load.past
                 .records
                 .extend(numbered.map(|(record, seq)| (seq, record)));
         }
-        let next = load.past.records.last().map_or(1, |(seq, _)| seq + 1);
+        let last = load.past.records.last().map_or(0, |(seq, _)| *seq);
+        if more && rows.is_empty() {
+            let what = "the store has more rows and gives none".into();
+            return self.stopped(Stopped::StoreFailed(what));
+        }
         if more {
-            return self.read_rows(next);
+            return self.read_rows(last + 1);
         }
-        let snapshots = load.past.snapshots.iter();
-        let newest = snapshots.map(|(_, seq, _)| *seq).max().unwrap_or(0);
-        let first = load.past.records.first().map_or(next, |(seq, _)| *seq);
-        if first > 1 && load.past.snapshots.is_empty() {
-            return self.damaged(format!(
-                "the journal starts at seq {first} without a snapshot"
-            ));
+        let covered = load.past.snapshots.iter().map(|(_, seq, _)| *seq);
+        let (oldest, newest) = (
+            covered.clone().min().unwrap_or(0),
+            covered.max().unwrap_or(0),
+        );
+        let first = load.past.records.first().map_or(last + 1, |(seq, _)| *seq);
+        load.past.head = newest.max(last);
+        if first > oldest + 1 {
+            let what = format!("the journal starts at seq {first}, snapshots reach to {oldest}");
+            return self.damaged(what);
         }
-        load.past.head = newest.max(next - 1);
+        if load.past.head < self.journal.head() {
+            let what = format!("seq {last} is the last, not {}", self.journal.head());
+            return self.damaged(what);
+        }
         load.step = Step::Behaviour;
         self.load_behaviour();
     }
@@ -174,11 +196,17 @@ impl Room {
             return;
         };
         let past = std::mem::take(&mut load.past);
+        let behaviour = (self.factory)(&self.config.id);
+        self.kind = behaviour.kind();
+        // Another kind would not know what to keep when it trims the journal.
+        if !load.kind.is_empty() && load.kind != self.kind {
+            let (was, is) = (&load.kind, self.kind);
+            let why = format!("the room was a {was} room, and is to be a {is} room");
+            return self.quarantine(why);
+        }
         let head = past.head.max(self.journal.head());
         self.journal.reset_head(head);
         self.outbox.set_durable(head);
-        let behaviour = (self.factory)(&self.config.id);
-        self.kind = behaviour.kind();
         self.behaviour = Some(behaviour);
         let progress = self.event(Source::Room, |b, cx| b.load(past, cx).map_err(Halt::Fault));
         if progress == Some(Progress::Ready) {
@@ -201,22 +229,20 @@ impl Room {
         }
         self.event(Source::Room, |b, cx| b.start(why, cx));
         self.outbox.mark_all_dirty();
-        if let Some(why) = self.drain_wanted.take() {
-            self.drain(why);
-        }
     }
 
     pub(super) fn compute_done(&mut self, id: ComputeId, done: JobDone) {
+        if self.is_releasing() {
+            return;
+        }
         let progress = self.event(Source::Room, |b, cx| {
             b.compute_done(id, done, cx).map_err(Halt::Fault)
         });
-        if progress != Some(Progress::Ready) {
-            return;
-        }
-        match self.phase {
-            Phase::Loading(_) => self.behaviour_ready(),
-            Phase::Draining(_) => self.go_on_draining(),
-            Phase::Live | Phase::Stopped => {}
+        match (&self.phase, progress) {
+            (Phase::Loading(_), Some(Progress::Ready)) => self.behaviour_ready(),
+            // Also after a fault: then there is nothing left to wait for.
+            (Phase::Draining(_), Some(Progress::Ready) | None) => self.go_on_draining(),
+            _ => {}
         }
     }
 
@@ -225,7 +251,6 @@ impl Room {
             StoreError::Held(_) | StoreError::Fenced => self.stopped(Stopped::Moved),
             StoreError::Damaged(what) => self.damaged(what),
             StoreError::Full | StoreError::ReadOnly | StoreError::Io(_) => {
-                self.close_all(crate::close_reason::CloseReason::RoomFault);
                 self.stopped(Stopped::StoreFailed(error.to_string()));
             }
         }

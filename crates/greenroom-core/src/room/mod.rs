@@ -176,7 +176,10 @@ pub struct Room {
     factory: Arc<BehaviourFactory>,
     behaviour: Option<Box<dyn Behaviour>>,
     phase: Phase,
+    /// Room time.
     now: Millis,
+    /// How far room time is ahead of the clock that the driver tells.
+    ahead_ms: u64,
     events: u64,
     next_id: u64,
     sessions: BTreeMap<SessionId, Session>,
@@ -190,6 +193,8 @@ pub struct Room {
     drain_wanted: Option<Drain>,
     /// What each request to the store that is under way is for.
     asked: BTreeMap<StoreTask, Asked>,
+    /// Tasks whose events are not durable yet, with the record that each waits for.
+    tasks: Vec<(u64, TaskId, TaskSpec)>,
     /// Snapshots whose records are not durable yet.
     snapshots: Vec<(Part, u64, Bytes)>,
     generations: BTreeMap<Part, Generations>,
@@ -226,6 +231,7 @@ impl Room {
             factory,
             behaviour: None,
             now,
+            ahead_ms: 0,
             events: 0,
             next_id: 0,
             sessions: BTreeMap::new(),
@@ -236,6 +242,7 @@ impl Room {
             idle_at: None,
             drain_wanted: None,
             asked: BTreeMap::new(),
+            tasks: Vec::new(),
             snapshots: Vec::new(),
             generations: BTreeMap::new(),
             trimmed_below: 1,
@@ -304,13 +311,13 @@ impl Room {
             .map_or(0, |behaviour| behaviour.state_hash())
     }
 
-    /// Takes in what happened at room time `now`. Time never runs backwards: an earlier `now` counts
-    /// as the last one.
+    /// Takes in what happened at time `now`. Room time follows it, but never runs backwards and is
+    /// never below what was journaled: an earlier `now` counts as the last one.
     ///
     /// # Panics
     /// When a session's input is given while the room does not [`accept`](Self::accepts) any.
     pub fn handle_input(&mut self, now: Millis, input: Input) {
-        self.now = self.now.max(now);
+        self.now = self.now.max(now.plus(self.ahead_ms));
         if matches!(self.phase, Phase::Stopped) {
             return;
         }
@@ -338,14 +345,15 @@ impl Room {
         self.outputs.pop_front()
     }
 
-    /// When [`Input::Timeout`] is wanted.
+    /// When [`Input::Timeout`] is wanted, in the driver's time.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Millis> {
         let commit = self.journal.due_at(&self.config.limits);
         let resume = self.journal.resume_at();
         let idle = self.idle_at.filter(|_| matches!(self.phase, Phase::Live));
         let all = [self.behaviour_due_at(), commit, resume, idle];
-        all.into_iter().flatten().min()
+        let at = all.into_iter().flatten().min()?;
+        Some(Millis(at.since(Millis(self.ahead_ms))))
     }
 
     /// When the behaviour wants a timeout. What it would do may have to be written, so that it
@@ -374,7 +382,7 @@ impl Room {
             if !resyncs {
                 self.outbox.close(session, CloseReason::Slow);
             } else if matches!(self.phase, Phase::Live) {
-                self.outbox.restart(session, self.journal.next_seq());
+                self.outbox.restart(session);
                 self.event(Source::Session(session), |b, cx| {
                     b.catch_up(session, missed_from, cx)
                 });
@@ -401,18 +409,17 @@ impl Room {
         let admitted = self.event(Source::Outsider(&link), |b, cx| {
             Ok::<Result<Rights, Refuse>, Halt>(b.admit(&session, &link, cx))
         });
-        match admitted {
-            Some(Ok(rights)) => session.rights = session.rights & rights,
-            Some(Err(_)) => {
-                self.outputs
-                    .push_back(Output::TurnedAway(id, CloseReason::Forbidden));
-                return;
+        let turned_away = match admitted {
+            Some(Ok(rights)) => {
+                session.rights = session.rights & rights;
+                let may_read = session.rights.has(Rights::READ);
+                (!may_read).then_some(CloseReason::Forbidden)
             }
-            None => {
-                self.outputs
-                    .push_back(Output::TurnedAway(id, CloseReason::RoomFault));
-                return;
-            }
+            Some(Err(_)) => Some(CloseReason::Forbidden),
+            None => Some(CloseReason::RoomFault),
+        };
+        if let Some(reason) = turned_away {
+            return self.outputs.push_back(Output::TurnedAway(id, reason));
         }
         self.idle_at = None;
         self.sessions.insert(id, session);

@@ -9,13 +9,18 @@
 //! The gate: a frame carries the seq of the record that must be durable before it leaves. Frames of
 //! one session leave strictly in order, so that nothing overtakes a held acknowledgement.
 
-use std::collections::{BTreeMap, VecDeque};
+mod queues;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use greenroom_service::SessionId;
 
 use super::behaviour::Slot;
 use crate::close_reason::{CloseReason, Protocol};
+use queues::{Closing, PrivateFrame, Ring, RingFrame, Seat};
 
 /// A set of sessions that hear the same frames.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,96 +38,6 @@ pub(crate) struct Stamp {
     pub(crate) gate: u64,
     /// The next record to be made: whoever has this frame has heard of all records before.
     pub(crate) next_seq: u64,
-}
-
-#[derive(Debug)]
-struct RingFrame {
-    bytes: Bytes,
-    stamp: Stamp,
-    except: Option<SessionId>,
-}
-
-#[derive(Debug, Default)]
-struct Ring {
-    /// The position of the first frame in `frames`.
-    base: u64,
-    frames: VecDeque<RingFrame>,
-    bytes: usize,
-    members: Vec<SessionId>,
-    /// How many members have their cursor at the end; when all have, the frames are dropped.
-    caught_up: usize,
-    /// Members may have frames to take.
-    dirty: bool,
-}
-
-impl Ring {
-    fn end(&self) -> u64 {
-        self.base + self.frames.len() as u64
-    }
-
-    fn push(&mut self, frame: RingFrame, bytes_max: usize) {
-        self.bytes += frame.bytes.len();
-        self.frames.push_back(frame);
-        self.caught_up = 0;
-        self.dirty = true;
-        // The frame being written does not count: one that is larger than the limit still passes.
-        while self.bytes > bytes_max && self.frames.len() > 1 {
-            let first = self.frames.pop_front().expect("there are two");
-            self.bytes -= first.bytes.len();
-            self.base += 1;
-        }
-    }
-
-    /// Drops the frames once every member has them.
-    fn forget_heard(&mut self) {
-        if self.caught_up == self.members.len() {
-            self.base = self.end();
-            self.frames.clear();
-            self.frames.shrink_to(16);
-            self.bytes = 0;
-        }
-    }
-}
-
-/// A frame for one session alone. It stands between the ring's frames by its position.
-#[derive(Debug)]
-struct PrivateFrame {
-    bytes: Bytes,
-    gate: u64,
-    at: u64,
-    slot: Option<Slot>,
-}
-
-impl PrivateFrame {
-    /// Its bytes as far as they count against the limit.
-    fn counted(&self) -> usize {
-        if self.slot == Some(Slot::SyncAnswer) {
-            0
-        } else {
-            self.bytes.len()
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Seat {
-    stream: Stream,
-    cursor: u64,
-    private: VecDeque<PrivateFrame>,
-    private_bytes: usize,
-    /// The first record of which it has not heard.
-    heard: u64,
-    dirty: bool,
-    lagged: bool,
-    closing: Option<CloseReason>,
-}
-
-impl Seat {
-    fn lag(&mut self) {
-        self.lagged = true;
-        self.private.clear();
-        self.private_bytes = 0;
-    }
 }
 
 /// What [`Outbox::take`] gave.
@@ -162,16 +77,7 @@ impl Outbox {
         let ring = self.rings.entry(stream.clone()).or_default();
         ring.members.push(session);
         ring.caught_up += 1;
-        let seat = Seat {
-            stream,
-            cursor: ring.end(),
-            private: VecDeque::new(),
-            private_bytes: 0,
-            heard: next_seq,
-            dirty: false,
-            lagged: false,
-            closing: None,
-        };
+        let seat = Seat::new(stream, ring.end(), next_seq);
         let before = self.seats.insert(session, seat);
         assert!(before.is_none(), "a session enters once");
     }
@@ -229,17 +135,6 @@ impl Outbox {
             return;
         }
         mark_dirty(&mut self.dirty, session, seat);
-        if let Some(waiting) = seat
-            .private
-            .iter_mut()
-            .find(|f| slot.is_some() && f.slot == slot)
-        {
-            seat.private_bytes -= waiting.counted();
-            waiting.bytes = bytes;
-            seat.private_bytes += waiting.counted();
-            waiting.gate = waiting.gate.max(gate);
-            return;
-        }
         let at = self.rings[&seat.stream].end();
         let frame = PrivateFrame {
             bytes,
@@ -247,20 +142,23 @@ impl Outbox {
             at,
             slot,
         };
-        if seat.private_bytes + frame.counted() > self.bytes_max && !seat.private.is_empty() {
-            seat.lag();
-            return;
-        }
-        seat.private_bytes += frame.counted();
-        seat.private.push_back(frame);
+        seat.push(frame, self.durable, self.bytes_max);
     }
 
-    /// Closes a session after what it is still owed; the first reason stays.
+    /// Closes a session at once, after those frames sent so far that wait for no gate.
     pub(crate) fn close(&mut self, session: SessionId, reason: CloseReason) {
+        self.close_after(session, reason, 0);
+    }
+
+    /// Closes a session once record `gate` is durable, after what it is owed until then. It gets
+    /// nothing that is sent from now on. The first reason stays.
+    pub(crate) fn close_after(&mut self, session: SessionId, reason: CloseReason, gate: u64) {
         let Some(seat) = self.seats.get_mut(&session) else {
             return;
         };
-        seat.closing.get_or_insert(reason);
+        let at = self.rings[&seat.stream].end();
+        let closing = seat.closing.get_or_insert(Closing { reason, gate, at });
+        closing.gate = closing.gate.min(gate);
         mark_dirty(&mut self.dirty, session, seat);
     }
 
@@ -281,7 +179,7 @@ impl Outbox {
             ring.dirty |= !ring.frames.is_empty();
         }
         for (id, seat) in &mut self.seats {
-            if !seat.private.is_empty() {
+            if !seat.private.is_empty() || seat.closing.is_some() {
                 mark_dirty(&mut self.dirty, *id, seat);
             }
         }
@@ -290,18 +188,12 @@ impl Outbox {
     /// Drops every frame whose record is not durable: its event was rolled back.
     pub(crate) fn roll_back(&mut self) {
         let durable = self.durable;
-        for ring in self.rings.values_mut() {
-            // Cursors count positions, so a frame that is taken back is emptied, not removed.
-            for frame in ring.frames.iter_mut().filter(|f| f.stamp.gate > durable) {
-                ring.bytes -= frame.bytes.len();
-                frame.bytes = Bytes::new();
-                frame.stamp.gate = 0;
-            }
-        }
-        for seat in self.seats.values_mut() {
-            seat.private.retain(|frame| frame.gate <= durable);
-            seat.private_bytes = seat.private.iter().map(PrivateFrame::counted).sum();
-        }
+        self.rings
+            .values_mut()
+            .for_each(|ring| ring.roll_back(durable));
+        self.seats
+            .values_mut()
+            .for_each(|seat| seat.roll_back(durable));
     }
 
     /// Every session may have something to take.
@@ -341,7 +233,8 @@ impl Outbox {
     }
 
     /// A lagged session starts anew at the ring's end; what brings it up to date is sent next.
-    pub(crate) fn restart(&mut self, session: SessionId, next_seq: u64) {
+    /// Until it has taken that, and a frame of the ring behind it, it has heard of nothing more.
+    pub(crate) fn restart(&mut self, session: SessionId) {
         let Some(seat) = self.seats.get_mut(&session) else {
             return;
         };
@@ -349,7 +242,6 @@ impl Outbox {
         ring.caught_up += usize::from(seat.cursor != ring.end());
         seat.cursor = ring.end();
         seat.lagged = false;
-        seat.heard = next_seq;
         ring.forget_heard();
     }
 
@@ -365,50 +257,30 @@ impl Outbox {
             return Taken::All;
         };
         let ring = self.rings.get_mut(&seat.stream).expect("a seat has a ring");
-        let done = seat.closing.map_or(Taken::All, Taken::Close);
+        let done = match &seat.closing {
+            Some(closing) if closing.gate <= self.durable => Taken::Close(closing.reason),
+            _ => Taken::All,
+        };
         if seat.lagged || seat.cursor < ring.base {
             return done;
         }
         let mut spent = 0;
-        loop {
-            let private = seat
-                .private
-                .front()
-                .is_some_and(|frame| frame.at <= seat.cursor);
-            let (bytes, gate, skip) = if private {
-                let frame = &seat.private[0];
-                (&frame.bytes, frame.gate, false)
-            } else if let Some(frame) = ring.frames.get((seat.cursor - ring.base) as usize) {
-                let skip = frame.bytes.is_empty() || frame.except == Some(session);
-                (&frame.bytes, frame.stamp.gate, skip)
-            } else {
-                return done;
-            };
-            // A session that is to be closed waits for no gate: what it is not sent it is not owed.
-            if gate > self.durable && !skip {
+        while let Some(next) = seat.next(ring) {
+            let skip = next.bytes.is_empty() || next.except == Some(session);
+            // A session that is closed at once waits for no gate.
+            if next.gate > self.durable && !skip {
                 return done;
             }
             if !skip {
-                if spent > 0 && spent + bytes.len() > budget {
+                if spent > 0 && spent + next.bytes.len() > budget {
                     return Taken::More;
                 }
-                spent += bytes.len();
-                out.push(bytes.clone());
+                spent += next.bytes.len();
+                out.push(next.bytes.clone());
             }
-            if private {
-                let frame = seat.private.pop_front().expect("it was looked at");
-                seat.private_bytes -= frame.counted();
-            } else {
-                seat.heard = ring.frames[(seat.cursor - ring.base) as usize]
-                    .stamp
-                    .next_seq;
-                seat.cursor += 1;
-                if seat.cursor == ring.end() {
-                    ring.caught_up += 1;
-                    ring.forget_heard();
-                }
-            }
+            seat.advance(ring);
         }
+        done
     }
 
     /// Bytes that wait in all rings and queues; a shared frame counts once.

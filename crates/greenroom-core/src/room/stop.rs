@@ -15,27 +15,35 @@ pub(super) struct Draining {
 
 impl Room {
     pub(super) fn drain(&mut self, why: Drain) {
-        match self.phase {
-            Phase::Live => {}
-            // Nothing is committed yet that is not on its way: the rest is in the peers' hands.
-            Phase::Loading(_) if self.journal.is_settled() => {
-                self.close_all(CloseReason::Shutdown);
-                return self.stopped(Stopped::Drained);
+        let prepared = match self.phase {
+            Phase::Live => false,
+            // Nothing is committed that is not on its way: the rest is in the peers' hands.
+            Phase::Loading(_) if self.journal.lease.is_some() && self.journal.is_settled() => {
+                self.behaviour = None;
+                self.asked.retain(|_, asked| *asked != Asked::Load);
+                true
             }
+            // What was asked for decides what has to be given up.
             Phase::Loading(_) => {
                 self.drain_wanted = Some(why);
                 return;
             }
             Phase::Draining(_) | Phase::Stopped => return,
-        }
+        };
         self.close_all(CloseReason::Shutdown);
         self.phase = Phase::Draining(Draining {
             why,
-            prepared: false,
+            prepared,
             releasing: false,
         });
         self.submit_all();
         self.go_on_draining();
+    }
+
+    /// Drains if that was wanted while it could not be done; whether it was.
+    pub(super) fn drains_now(&mut self) -> bool {
+        let why = self.drain_wanted.take();
+        why.map(|why| self.drain(why)).is_some()
     }
 
     /// Goes on once what it waited for has come.
@@ -67,13 +75,14 @@ impl Room {
             return;
         };
         draining.releasing = true;
-        match self.journal.lease {
-            Some(lease) => {
-                let room = self.config.id.clone();
-                self.ask(Asked::Release, StoreRequest::Release { room, lease });
-            }
-            None => self.stopped(Stopped::Drained),
-        }
+        let lease = self.journal.lease.expect("it has come to live under one");
+        let room = self.config.id.clone();
+        self.ask(Asked::Release, StoreRequest::Release { room, lease });
+    }
+
+    /// Whether the room is giving its lease up: nothing may be written any more.
+    pub(super) fn is_releasing(&self) -> bool {
+        matches!(&self.phase, Phase::Draining(draining) if draining.releasing)
     }
 
     /// The last output, after what the sessions are still owed.
@@ -81,6 +90,11 @@ impl Room {
         if matches!(self.phase, Phase::Stopped) {
             return;
         }
+        self.close_all(match why {
+            Stopped::Drained => CloseReason::Shutdown,
+            Stopped::Moved => CloseReason::Moved,
+            Stopped::Quarantined(_) | Stopped::StoreFailed(_) => CloseReason::RoomFault,
+        });
         self.phase = Phase::Stopped;
         self.behaviour = None;
         for session in self.outbox.take_dirty() {

@@ -23,6 +23,11 @@ impl Timers {
         }
     }
 
+    /// The deadline of that name.
+    pub(crate) fn get(&self, name: &str) -> Option<Millis> {
+        self.by_name.get(name).copied()
+    }
+
     /// The earliest deadline.
     pub(crate) fn next(&self) -> Option<Millis> {
         self.by_time.first().map(|(at, _)| *at)

@@ -97,6 +97,7 @@ impl Adapter {
             }
         }
         if !written.is_empty() {
+            self.keeps = true;
             self.records += 1;
             cx.record(entries_record(&written));
         }
@@ -117,6 +118,7 @@ impl Adapter {
 
     fn set_timer(&mut self, name: &str, at: Option<Millis>, cx: &mut Cx<'_>) {
         self.state.timers.set(name, at);
+        self.keeps = true;
         self.records += 1;
         cx.record(timer_record(name, at));
     }
@@ -150,7 +152,12 @@ impl Behaviour for Adapter {
         }
         self.keeps = past.head > 0;
         let saved = (!self.state.saved.is_empty()).then_some(&*self.state.saved);
-        self.service = Some((self.factory)(cx.room, saved)?);
+        let service = (self.factory)(cx.room, saved)?;
+        if self.state.saved.is_empty() {
+            // What a new service saves is nothing new: a room that was only visited leaves nothing.
+            self.state.saved = service.save().map_or_else(Bytes::new, Bytes::from);
+        }
+        self.service = Some(service);
         Ok(Progress::Ready)
     }
 
@@ -206,6 +213,10 @@ impl Behaviour for Adapter {
     fn timeout(&mut self, cx: &mut Cx<'_>) -> Outcome {
         // Only those that are due now: a handler may set its own timer anew, to this very time.
         for name in self.state.timers.due(cx.now) {
+            // A handler before may have cancelled or moved it.
+            if self.state.timers.get(&name).is_none_or(|at| at > cx.now) {
+                continue;
+            }
             self.set_timer(&name, None, cx);
             let outcome = self.run(cx, |service, context| service.timer(&name, context));
             ignore_refusal(outcome)?;
@@ -262,7 +273,6 @@ impl Behaviour for Adapter {
                 });
             }
         }
-        self.keeps |= !self.state.entries.is_empty();
         if self.records >= cx.limits.compact_updates_max {
             self.snapshot(cx);
         }

@@ -300,6 +300,11 @@ impl TestRoom {
         self.load();
     }
 
+    /// From its next start on the room is made by `factory`: a new version of a service.
+    pub fn upgrade(&mut self, factory: Arc<BehaviourFactory>) {
+        self.factory = Factory(factory);
+    }
+
     /// Loads the room, when it is not loaded.
     pub fn load(&mut self) {
         if self.room.is_some() {

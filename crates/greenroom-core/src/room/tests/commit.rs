@@ -102,6 +102,34 @@ fn a_tag_counts_at_once_and_replaces_the_one_before() {
 }
 
 #[test]
+fn admission_narrows_and_turns_away() {
+    let mut room = probe(&[]);
+    let reader = room.join("reader");
+    room.send(reader, "say x");
+    let read_only =
+        r#"{"error":{"code":"read_only","reason":"the token does not allow writing here"}}"#;
+    check(&mut room, reader, [read_only]);
+    let nobody = room.join("nobody");
+    assert_eq!(room.closed(nobody), Some(CloseReason::Forbidden));
+    assert_eq!(room.room().session_count(), 1);
+    // Never widened: what the credential lacks stays away.
+    let narrow = Hello {
+        rights: Rights::READ,
+        ..hello("ada", Protocol::Raw, "")
+    };
+    let ada = room.join_with(narrow);
+    room.send(ada, "say x");
+    check(&mut room, ada, [read_only]);
+    // Without the right to read there is nothing to be here for.
+    let blind = Hello {
+        rights: Rights::WRITE,
+        ..hello("ada", Protocol::Raw, "")
+    };
+    let blind = room.join_with(blind);
+    assert_eq!(room.closed(blind), Some(CloseReason::Forbidden));
+}
+
+#[test]
 fn a_full_room_lets_nobody_in() {
     let mut room = probe_with(
         &[],
@@ -119,6 +147,20 @@ fn a_full_room_lets_nobody_in() {
     room.leave(ada);
     let dan = room.join("dan");
     assert_eq!(room.closed(dan), None);
+}
+
+#[test]
+fn who_is_sent_away_hears_why_first_and_is_not_heard_again() {
+    let mut room = probe(&[("leave", "say left {}")]);
+    let (ada, bob) = (room.join("ada"), room.join("bob"));
+    room.hold_store();
+    room.send(ada, "put a 1; one 2 goodbye; kick 2");
+    room.send(bob, "say still here");
+    assert_eq!(room.closed(bob), None, "what it is owed is not durable yet");
+    room.release_store();
+    assert_eq!(room.closed(bob), Some(CloseReason::Kicked));
+    check(&mut room, bob, ["goodbye"]);
+    check(&mut room, ada, ["left 2 Closed"]);
 }
 
 #[test]
@@ -168,6 +210,30 @@ fn tasks_come_back_once() {
     room.finish_task(three, TaskResult::Done("late".into()));
     room.advance(60_000);
     assert!(room.is_idle());
+}
+
+#[test]
+fn a_task_starts_only_when_the_event_that_asked_for_it_is_durable() {
+    let mut room = probe(&[]);
+    let ada = room.join("ada");
+    room.hold_store();
+    room.send(ada, "put a 1; task mail");
+    assert_eq!(room.tasks().len(), 0);
+    room.release_store();
+    assert_eq!(room.tasks().len(), 1);
+}
+
+#[test]
+fn a_room_in_which_nothing_was_written_leaves_nothing_behind() {
+    let mut room = TestRoom::service(crate::service::Counter::open);
+    let ada = room.join("ada");
+    room.send(ada, "what?");
+    room.unload();
+    let list = StoreRequest::List(ListFilter {
+        limit: 9,
+        ..ListFilter::default()
+    });
+    assert_eq!(room.store().handle(list), StoreReply::Rooms(vec![]));
 }
 
 #[test]

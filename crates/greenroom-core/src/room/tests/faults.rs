@@ -5,6 +5,29 @@ use crate::close_reason::CloseReason;
 use crate::room::{RoomState, Stopped};
 
 #[test]
+fn a_fault_drops_the_effects_and_closes_the_sender_alone() {
+    for end in ["fault", "panic"] {
+        let mut room = probe(&[("start", "say start {}")]);
+        let (ada, bob) = (room.join("ada"), room.join("bob"));
+        room.send(bob, "put a 1; save s");
+        room.send(
+            ada,
+            &format!("put a 2; save t; say lost; tag x; kick 2; task x; {end}")[..],
+        );
+        assert_eq!(room.closed(ada), Some(CloseReason::RoomFault), "{end}");
+        assert_eq!((room.closed(bob), room.tasks().len()), (None, 0));
+        check(&mut room, ada, []);
+        check(&mut room, bob, ["start Rebuilt"]);
+        room.send(bob, "get a; saved; count");
+        check(
+            &mut room,
+            bob,
+            ["a=Some(\"1\")", "saved Some(\"s\")", "1 here"],
+        );
+    }
+}
+
+#[test]
 fn the_sender_is_held_off_for_a_minute_and_nobody_else() {
     let mut room = probe(&[]);
     let _stays = room.join("bob");

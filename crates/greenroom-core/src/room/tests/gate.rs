@@ -86,6 +86,44 @@ fn many_bytes_do_not_wait() {
 }
 
 #[test]
+fn newest_wins_per_slot() {
+    let mut room = probe(&[]);
+    let (ada, bob) = (room.join("ada"), room.join("bob"));
+    room.stop_reading(bob);
+    for script in [
+        "latest 1 a1",
+        "latest 2 b1",
+        "say x",
+        "latest 1 a2",
+        "latest 1 a3",
+    ] {
+        room.send(ada, script);
+    }
+    check(&mut room, ada, ["a1", "b1", "x", "a2", "a3"]);
+    room.resume_reading(bob);
+    check(&mut room, bob, ["b1", "x", "a3"]);
+}
+
+#[test]
+fn a_slot_that_is_written_all_the_time_does_not_starve() {
+    let mut room = probe(&[]);
+    let ada = room.join("ada");
+    room.hold_store();
+    room.send(ada, "put a 0; latest 1 v0");
+    let mut heard = Vec::new();
+    for round in 1..10 {
+        // Whenever the store answers, a newer record is under way already.
+        room.send(ada, &format!("put a {round}; latest 1 v{round}")[..]);
+        room.send(ada, &format!("put a {round}; latest 1 w{round}")[..]);
+        room.answer_store();
+        heard.extend(room.texts(ada));
+    }
+    assert!(heard.len() >= 8, "{heard:?}");
+    room.release_store();
+    check(&mut room, ada, ["w9"]);
+}
+
+#[test]
 fn a_reader_that_does_not_read_costs_a_bounded_amount_and_is_closed_as_slow() {
     for script in ["say", "one 2"] {
         let mut room = probe(&[]);
@@ -100,6 +138,20 @@ fn a_reader_that_does_not_read_costs_a_bounded_amount_and_is_closed_as_slow() {
         room.resume_reading(bob);
         assert_eq!(room.closed(bob), Some(CloseReason::Slow), "{script}");
         assert_eq!(room.room().outbox_bytes(), 0);
+    }
+}
+
+#[test]
+fn small_frames_count_with_what_they_cost() {
+    for script in ["say x", "one 2 x"] {
+        let mut room = probe(&[]);
+        let (ada, bob) = (room.join("ada"), room.join("bob"));
+        room.stop_reading(bob);
+        for _ in 0..30_000 {
+            room.send(ada, script);
+        }
+        room.resume_reading(bob);
+        assert_eq!(room.closed(bob), Some(CloseReason::Slow), "{script}");
     }
 }
 

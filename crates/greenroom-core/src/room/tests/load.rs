@@ -109,6 +109,88 @@ fn trimming_leaves_what_the_older_snapshot_needs() {
     );
 }
 
+#[test]
+fn what_cannot_be_read_quarantines_and_stays() {
+    type Damage = fn(&mut StoreReply);
+    let cases: [(&str, &[usize], Damage); 6] = [
+        ("a flipped bit", &[], |reply| {
+            on_rows(reply, |rows| flip(&mut rows[1].data))
+        }),
+        ("a hole", &[], |reply| {
+            on_rows(reply, |rows| drop(rows.remove(2)))
+        }),
+        ("a lost start", &[], |reply| {
+            on_rows(reply, |rows| drop(rows.remove(0)))
+        }),
+        ("a lost end", &[], |reply| {
+            on_rows(reply, |rows| drop(rows.pop()))
+        }),
+        ("both snapshots", &[2, 4], |reply| {
+            on_snapshots(reply, |all| all.iter_mut().for_each(|s| flip(&mut s.data)));
+        }),
+        ("a stranger's row", &[], |reply| {
+            on_rows(reply, |rows| rows[0].data = rows[1].data.clone());
+        }),
+    ];
+    for (what, snapshots, damage) in cases {
+        let mut room = written(snapshots);
+        reload(&mut room, damage);
+        let stopped = room.stopped();
+        assert!(
+            matches!(stopped, Some(Stopped::Quarantined(_))),
+            "{what}: {stopped:?}"
+        );
+        // Nothing was written meanwhile: what was damaged on its way is whole at the next try.
+        reload(&mut room, |_| {});
+        check_whole(&mut room);
+    }
+}
+
+#[test]
+fn a_store_that_fails_or_answers_nonsense_stops_the_load() {
+    let cases = [
+        (
+            StoreReply::Failed(StoreError::Held(crate::store::NodeId(2))),
+            Stopped::Moved,
+        ),
+        (StoreReply::Failed(StoreError::Fenced), Stopped::Moved),
+    ];
+    for step in 0..3 {
+        for (reply, expected) in &cases {
+            assert_eq!(
+                load_with(step, reply.clone()),
+                Some(expected.clone()),
+                "{reply:?} at {step}"
+            );
+        }
+        for reply in [
+            StoreReply::Failed(StoreError::Io("x".into())),
+            StoreReply::Failed(StoreError::ReadOnly),
+            StoreReply::Done,
+            StoreReply::Queue(vec![]),
+        ] {
+            let stopped = load_with(step, reply.clone());
+            assert!(
+                matches!(stopped, Some(Stopped::StoreFailed(_))),
+                "{reply:?} at {step}"
+            );
+        }
+        let damaged = StoreReply::Failed(StoreError::Damaged("x".into()));
+        assert!(matches!(
+            load_with(step, damaged),
+            Some(Stopped::Quarantined(_))
+        ));
+    }
+    let endless = StoreReply::Rows {
+        rows: vec![],
+        more: true,
+    };
+    assert!(matches!(
+        load_with(2, endless),
+        Some(Stopped::StoreFailed(_))
+    ));
+}
+
 /// Loads a written room; request number `step` is answered by `reply`.
 fn load_with(step: usize, reply: StoreReply) -> Option<Stopped> {
     let mut room = written(&[2]);
@@ -134,3 +216,37 @@ fn a_snapshot_of_a_part_that_nobody_knows_is_left_alone() {
     check_whole(&mut room);
 }
 
+#[test]
+fn a_room_of_another_kind_is_left_alone() {
+    let mut room = written(&[2]);
+    room.upgrade(crate::collab::collab_rooms());
+    room.crash();
+    assert!(matches!(room.stopped(), Some(Stopped::Quarantined(_))));
+    room.upgrade(probes(&[]));
+    room.crash();
+    check_whole(&mut room);
+}
+
+#[test]
+fn time_never_runs_backwards_and_never_stands_still() {
+    let mut room = probe(&[("timer", "time")]);
+    let ada = room.join("ada");
+    room.set_clock(ms(500_000));
+    room.send(ada, "time; put a 1; say ok");
+    room.set_clock(ms(400_000));
+    room.send(ada, "time");
+    let at = (1_500_000).to_string();
+    check(&mut room, ada, [&at, "ok", &at]);
+    // The machine comes back with a clock that is behind the last journaled time.
+    room.set_clock(ms(0));
+    room.crash();
+    let bob = room.join("bob");
+    room.send(bob, "time; timer t 1000");
+    check(&mut room, bob, [&at]);
+    room.advance(1_000);
+    check(&mut room, bob, [&(1_501_000).to_string()]);
+    // And what nobody waits for is committed in the window, not when the clock has caught up.
+    room.send(bob, "put b 2");
+    room.advance(200);
+    assert_eq!(room.room().durable_seq(), 4);
+}

@@ -8,6 +8,23 @@ use crate::store::{StoreError, StoreReply, StoreRequest};
 const UNAVAILABLE: &str = r#"{"error":{"code":"store_unavailable","reason":"the store takes no writes now, try again in some seconds"}}"#;
 
 #[test]
+fn a_failed_append_rolls_back_and_sends_raw_peers_away() {
+    let mut room = probe(&[]);
+    let (ada, bob) = (room.join("ada"), room.join("bob"));
+    room.send(ada, "put a 1; say ok");
+    let hash = room.room().state_hash();
+    room.frames(bob);
+    room.hold_store();
+    room.send(ada, "put a 2; say lost; task lost; kick 2");
+    room.send(ada, "put a 3; say lost too");
+    room.answer_store_with(StoreReply::Failed(StoreError::Full));
+    room.release_store();
+    assert_eq!(room.closed(bob), Some(CloseReason::RoomFault));
+    check(&mut room, bob, []);
+    assert_eq!((room.room().state_hash(), room.tasks().len()), (hash, 0));
+}
+
+#[test]
 fn writes_are_held_for_longer_each_time_and_then_tried_again() {
     let mut room = probe(&[("start", "say started {}")]);
     let mut at = 0;
