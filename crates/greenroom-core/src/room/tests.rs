@@ -32,6 +32,7 @@ use crate::service::test_room::TestRoom;
 /// | `tag TAG`, `kick ID`, `task NAME`, `count` | says how many sessions there are |
 /// | `refuse`, `fault`, `panic` | ends the event so |
 /// | `grow BYTES` | saves so many bytes |
+/// | `soil` | changes what is saved, though the event is refused |
 ///
 /// `{}` in the script of an event stands for what it is about: a timer's name, why it started.
 #[derive(Debug, Default)]
@@ -88,6 +89,7 @@ impl Probe {
                 ["task", name] => drop(cx.task(name, "input")),
                 ["count"] => cx.send(To::All, format!("{} here", cx.sessions().count())),
                 ["time"] => cx.send(To::All, format!("{}", cx.now().0)),
+                ["soil"] => self.saved = Some("soiled".into()),
                 ["refuse"] => return Err(Refuse::new("no", "not today").into()),
                 ["fault"] => return Err(Fault("told to".into()).into()),
                 ["panic"] => panic!("told to"),

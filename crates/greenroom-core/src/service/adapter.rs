@@ -206,8 +206,10 @@ impl Behaviour for Adapter {
         self.run(cx, |service, context| service.leave(session, left, context))
     }
 
-    fn catch_up(&mut self, _: SessionId, _: u64, _: &mut Cx<'_>) -> Outcome {
-        Err(Fault("a service's frames cannot be made again".into()).into())
+    fn catch_up(&mut self, session: SessionId, _: u64, cx: &mut Cx<'_>) -> Outcome {
+        // A service's frames cannot be made again, whatever protocol they were for.
+        cx.close(session, CloseReason::Slow);
+        Ok(())
     }
 
     fn timeout(&mut self, cx: &mut Cx<'_>) -> Outcome {

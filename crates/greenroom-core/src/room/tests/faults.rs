@@ -174,6 +174,39 @@ fn one_who_faults_by_leaving_is_to_blame() {
 }
 
 #[test]
+fn a_refusal_that_changed_something_is_a_fault_where_that_is_checked() {
+    let mut room = probe(&[]);
+    let (ada, bob) = (room.join("ada"), room.join("bob"));
+    room.send(bob, "save clean");
+    room.send(ada, "soil; refuse");
+    if cfg!(debug_assertions) {
+        assert_eq!(room.closed(ada), Some(CloseReason::RoomFault));
+        room.send(bob, "saved");
+        check(&mut room, bob, ["saved Some(\"clean\")"]);
+    }
+    assert_eq!(room.closed(bob), None);
+}
+
+#[test]
+fn a_stuck_peer_of_a_foreign_protocol_is_slow_and_no_fault() {
+    let mut room = probe_with(
+        &[],
+        Limits {
+            outbox_bytes_max: 1_000,
+            ..Limits::default()
+        },
+    );
+    let ada = room.join_yjs("ada", "");
+    room.stop_reading(ada);
+    for _ in 0..100 {
+        room.send(ada, bytes::Bytes::from_static(&[0, 0, 1, 0]));
+    }
+    room.resume_reading(ada);
+    assert_eq!(room.closed(ada), Some(CloseReason::Slow));
+    assert_eq!(room.notes(), [] as [&str; 0]);
+}
+
+#[test]
 fn a_save_that_is_too_large_faults() {
     let mut room = probe(&[]);
     let (ada, bob) = (room.join("ada"), room.join("bob"));
