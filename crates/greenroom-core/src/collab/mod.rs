@@ -5,7 +5,7 @@ pub mod doc;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use crate::room::presence::Presence;
 use crate::room::session::Link;
 use crate::store::Part;
 use crate::store::envelope::RecordKind;
-use doc::document::{Document, read_document_record, read_snapshot};
+use doc::document::{Document, read_document_record, read_skipped_record, read_snapshot};
 use doc::job::{DocumentJob, DocumentJobDone, LoadDocument};
 
 /// Makes collab rooms.
@@ -109,6 +109,12 @@ impl Behaviour for Collab {
     }
 
     fn start(&mut self, why: Start, cx: &mut Cx<'_>) -> Outcome {
+        // Who asked before a rebuild waits still.
+        for (session, vector) in std::mem::take(&mut cx.presence.unanswered) {
+            if let Some(link) = cx.links.get(&session) {
+                self.document(&link.document).answer(session, vector, cx);
+            }
+        }
         // While the store takes no writes, nobody is asked for what it could not keep.
         if why == Start::Rebuilt && cx.writable {
             self.ask_all(cx);
@@ -181,8 +187,8 @@ impl Behaviour for Collab {
 
     fn leave(&mut self, session: &Session, link: &Link, _: Left, cx: &mut Cx<'_>) -> Outcome {
         let name = &link.document;
-        if let Some(document) = self.documents.get_mut(name) {
-            document.leave(session.id);
+        cx.presence.unanswered.remove(&session.id);
+        if let Some(document) = self.documents.get(name) {
             let heard = cx.links.values().any(|other| other.document == *name);
             if document.is_unused() && !heard {
                 self.documents.remove(name);
@@ -341,6 +347,11 @@ fn documents_of(past: Past) -> Result<(Vec<LoadDocument>, BTreeMap<String, u64>)
             },
         );
     }
+    let skipped = past.records.iter();
+    let skipped: BTreeSet<_> = skipped
+        .filter(|(_, record)| record.kind == RecordKind::Skipped)
+        .filter_map(|(_, record)| read_skipped_record(&record.data).ok())
+        .collect();
     for (seq, record) in past
         .records
         .into_iter()
@@ -351,11 +362,12 @@ fn documents_of(past: Past) -> Result<(Vec<LoadDocument>, BTreeMap<String, u64>)
         if covered.get(name).is_some_and(|covered| *covered >= seq) {
             continue;
         }
-        documents
-            .entry(name.into())
-            .or_insert_with(|| blank(name))
-            .tail
-            .push((seq, update));
+        let document = documents.entry(name.into()).or_insert_with(|| blank(name));
+        if skipped.contains(&seq) {
+            document.unmergeable.push(update);
+        } else {
+            document.tail.push((seq, update));
+        }
     }
     Ok((documents.into_values().collect(), covered))
 }

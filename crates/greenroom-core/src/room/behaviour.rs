@@ -36,6 +36,8 @@ pub enum Slot {
     /// The answer to a Yjs sync step 1. It does not count against the outbox limit: there is one
     /// per session, and its bytes are mostly shared.
     SyncAnswer,
+    /// What such an answer needs before it, by number. The first replaces all that wait.
+    SyncPart(usize),
 }
 
 /// What a handler wishes to happen; carried out together when it says `Ok`, in order.

@@ -386,6 +386,7 @@ impl Room {
                 self.event(Source::Session(session), |b, cx| {
                     b.catch_up(session, missed_from, cx)
                 });
+                self.outbox.restarted(session);
             }
         }
         self.outbox.take(session, budget, out)

@@ -141,6 +141,7 @@ impl Outbox {
             gate,
             at,
             slot,
+            is_free: seat.restarting,
         };
         seat.push(frame, self.durable, self.bytes_max);
     }
@@ -232,7 +233,8 @@ impl Outbox {
         (seat.lagged && seat.closing.is_none()).then_some(seat.heard)
     }
 
-    /// A lagged session starts anew at the ring's end; what brings it up to date is sent next.
+    /// A lagged session starts anew at the ring's end; what brings it up to date is sent next, and
+    /// does not count until [`Self::restarted`]: it would make the session lag again at once.
     /// Until it has taken that, and a frame of the ring behind it, it has heard of nothing more.
     pub(crate) fn restart(&mut self, session: SessionId) {
         let Some(seat) = self.seats.get_mut(&session) else {
@@ -242,7 +244,15 @@ impl Outbox {
         ring.caught_up += usize::from(seat.cursor != ring.end());
         seat.cursor = ring.end();
         seat.lagged = false;
+        seat.restarting = true;
         ring.forget_heard();
+    }
+
+    /// What brings a session up to date is sent.
+    pub(crate) fn restarted(&mut self, session: SessionId) {
+        if let Some(seat) = self.seats.get_mut(&session) {
+            seat.restarting = false;
+        }
     }
 
     /// Moves up to `budget` bytes of frames for `session` into `out`, at least one frame when one

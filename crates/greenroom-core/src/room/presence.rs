@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use greenroom_service::SessionId;
+
 use crate::collab::doc::awareness::Awareness;
+use crate::collab::doc::update::StateVector;
 
 /// What is known of who is here and what they do, newest wins, never journaled.
 #[derive(Debug, Default)]
 pub struct Presence {
     /// The awareness table of each Yjs document that has one.
     pub awareness: BTreeMap<String, Awareness>,
+    /// The Yjs sync steps 1 that were not answered yet: a peer asks once and waits.
+    pub unanswered: BTreeMap<SessionId, StateVector>,
 }

@@ -2,26 +2,28 @@
 //! answers what a yrs document would be asked for on the hot path. The yrs document itself is a
 //! cache that lives in jobs.
 
+mod stored;
+#[cfg(test)]
+mod tests;
+mod work;
+
 use std::collections::VecDeque;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use greenroom_service::{Millis, Outcome, Refuse, SessionId, To};
 
 use super::engine::Engine;
 use super::gate::CheckedUpdate;
-use super::job::{DocumentJob, LoadDocument, LoadedDocument, Work, Worked};
+use super::job::{LoadDocument, LoadedDocument};
 use super::shadow::{Shadow, Verdict};
 use super::update::StateVector;
 use crate::close_reason::CloseReason;
-use crate::protocol::lib0::{ReadError, Reader, put_var_bytes, put_var_uint};
 use crate::protocol::{ServerMessage, YjsMessage};
 use crate::room::behaviour::{Cx, Effect, Slot, Visibility};
-use crate::room::job::{ComputeId, Job};
-use crate::store::Part;
-use crate::store::envelope::{Record, RecordKind};
+use crate::room::job::ComputeId;
+use stored::document_record;
 
-/// A cached yrs document is dropped when no job needed it for this long.
-const ENGINE_IDLE_MS: u64 = 30_000;
+pub(crate) use stored::{read_document_record, read_skipped_record, read_snapshot};
 
 /// An update that waits for its trial.
 #[derive(Debug)]
@@ -34,8 +36,12 @@ struct Suspect {
 #[derive(Debug)]
 struct Running {
     id: ComputeId,
-    /// Its trial, which the next job repeats when it is lost.
     suspect: Option<Suspect>,
+    /// The sync steps 1 that it answers. One that came later needs a job that knows what was
+    /// accepted until then.
+    asked: Vec<(SessionId, StateVector)>,
+    /// Those of them who have nothing, and get all.
+    new: Vec<(SessionId, StateVector)>,
 }
 
 /// A document.
@@ -60,8 +66,6 @@ pub(crate) struct Document {
     engine: Option<(Engine, u64)>,
     engine_used: Millis,
     running: Option<Running>,
-    /// Sessions that wait to be told what they lack.
-    waiting: Vec<(SessionId, StateVector)>,
     suspects: VecDeque<Suspect>,
     suspect_bytes: usize,
     /// A snapshot is to be kept as soon as a job has made one.
@@ -108,7 +112,6 @@ impl Document {
             engine: None,
             engine_used: Millis(0),
             running: None,
-            waiting: Vec::new(),
             suspects: VecDeque::new(),
             suspect_bytes: 0,
             wants_snapshot: false,
@@ -145,8 +148,7 @@ impl Document {
         if self.broken {
             return self.say_raw(session, cx);
         }
-        self.waiting.retain(|(waiting, _)| *waiting != session);
-        self.waiting.push((session, vector));
+        cx.presence.unanswered.insert(session, vector);
         self.work(cx);
     }
 
@@ -159,6 +161,17 @@ impl Document {
             .sum();
         if missed_from <= self.base_seq || bytes > cx.limits.outbox_bytes_max / 2 {
             return self.answer(session, StateVector::default(), cx);
+        }
+        for (part, raw) in self.unmergeable.iter().enumerate() {
+            let message = YjsMessage::Update(raw.clone());
+            let message = ServerMessage::Yjs(self.name.clone(), message);
+            let slot = Slot::SyncPart(part);
+            cx.effects.push(Effect::SendLatest(
+                To::One(session),
+                slot,
+                message,
+                Visibility::Early,
+            ));
         }
         for (_, update) in &self.tail[missed..] {
             self.say(To::One(session), YjsMessage::Update(update.clone()), cx);
@@ -193,17 +206,39 @@ impl Document {
             );
             return Err(Refuse::new("document_full", reason).into());
         }
-        if verdict == Verdict::Ready {
-            self.accept(session, &update, cx);
+        match verdict {
+            Verdict::Pending => return self.suspect(session, update, cx),
+            Verdict::TooDeep => {
+                let reason = "shared types would lie in one another too deep";
+                return Err(Refuse::new("too_deep", reason).into());
+            }
+            Verdict::Ready | Verdict::NoOp => self.accept(session, &update, cx),
+        }
+        Ok(())
+    }
+
+    /// The causes of an update are not known here: asks for them, and tries the update before it
+    /// is trusted.
+    fn suspect(&mut self, session: SessionId, update: CheckedUpdate, cx: &mut Cx<'_>) -> Outcome {
+        if self.broken {
+            return Err(broken().into());
+        }
+        let tried = self.running.iter().filter_map(|r| r.suspect.as_ref());
+        let mut waiting = tried.chain(&self.suspects).filter(|s| s.session == session);
+        let asked = waiting.clone().next().is_some();
+        if waiting.any(|suspect| suspect.update.bytes == update.bytes) {
             return Ok(());
         }
-        // Its causes are not known here: ask for them, and try the update before it is trusted.
         let pending = self.shadow.pending_bytes() + self.suspect_bytes + update.bytes.len();
         if pending > cx.limits.pending_bytes_max {
+            // Transient: the handshake of its next connection brings everything in order.
             cx.close(session, CloseReason::RoomFault);
             return Ok(());
         }
-        self.ask(To::One(session), cx);
+        // Asked once: its answer may hold the same again.
+        if !asked {
+            self.ask(To::One(session), cx);
+        }
         self.suspect_bytes += update.bytes.len();
         self.suspects.push_back(Suspect { session, update });
         self.work(cx);
@@ -229,205 +264,6 @@ impl Document {
         self.tail.push((seq, update.bytes.clone()));
     }
 
-    /// Starts what is due: a job for those who wait, for a suspect, or for a snapshot.
-    pub(crate) fn work(&mut self, cx: &mut Cx<'_>) {
-        let limits = cx.limits;
-        let bytes_due = limits.compact_bytes_min.max(self.base.len());
-        let due = self.unstored >= limits.compact_updates_max || self.unstored_bytes >= bytes_due;
-        self.wants_snapshot |= due && !self.broken;
-        let wanted = self.wants_snapshot || !self.waiting.is_empty() || !self.suspects.is_empty();
-        if self.running.is_some() || !wanted {
-            return;
-        }
-        let suspect = self.suspects.pop_front();
-        let work = Work {
-            name: self.name.clone(),
-            engine: self.engine.take(),
-            base: self.base.clone(),
-            tail: self.tail.clone(),
-            seq: cx.next_seq - 1,
-            encode: self.wants_snapshot
-                || self
-                    .waiting
-                    .iter()
-                    .any(|(_, vector)| self.is_new_to(vector)),
-            diffs: self
-                .waiting
-                .iter()
-                .filter(|(_, vector)| !self.is_new_to(vector))
-                .cloned()
-                .collect(),
-            trial: suspect.as_ref().map(|suspect| suspect.update.bytes.clone()),
-        };
-        let id = cx.compute(Job::Document(DocumentJob::Work(Box::new(work))));
-        self.running = Some(Running { id, suspect });
-    }
-
-    /// Whether job `id` is this document's.
-    pub(crate) fn runs(&self, id: ComputeId) -> bool {
-        self.running
-            .as_ref()
-            .is_some_and(|running| running.id == id)
-    }
-
-    /// Whether a job is under way or wanted.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.running.is_some()
-    }
-
-    /// Its job came back; `None` when it panicked outside of yrs' own guard.
-    pub(crate) fn worked(&mut self, worked: Option<Worked>, cx: &mut Cx<'_>) {
-        let running = self.running.take().expect("the job is this document's");
-        let Some(worked) = worked else {
-            self.become_broken("its job panicked", cx);
-            return self.finish_trial(running.suspect, Some(Err("its job panicked".into())), cx);
-        };
-        if let Some(error) = &worked.broken {
-            self.become_broken(error, cx);
-            return self.finish_trial(running.suspect, worked.trial, cx);
-        }
-        self.engine = worked.engine;
-        self.engine_used = cx.now;
-        for (seq, error) in worked.failed {
-            self.set_aside(seq, &error, cx);
-        }
-        if let Some(encoded) = worked.encoded {
-            self.rebase(encoded, worked.seq, cx);
-        }
-        self.finish_trial(running.suspect, worked.trial, cx);
-        let diffs = worked.diffs;
-        for (session, update) in diffs {
-            if self.stop_waiting(session) {
-                self.say_whole(session, update, cx);
-            }
-        }
-        self.work(cx);
-    }
-
-    /// The state as of record `seq` is `encoded`: answers those who had nothing, keeps a snapshot.
-    fn rebase(&mut self, encoded: Bytes, seq: u64, cx: &mut Cx<'_>) {
-        self.base = encoded;
-        self.base_seq = seq;
-        self.tail.retain(|(at, _)| *at > seq);
-        self.tail_bytes = self.tail.iter().map(|(_, update)| update.len()).sum();
-        let (fresh, others) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition(|(_, vector)| self.is_new_to(vector));
-        self.waiting = others;
-        for (session, _) in fresh {
-            self.say_whole(session, self.base.clone(), cx);
-        }
-        if self.wants_snapshot {
-            self.keep_snapshot(cx);
-        }
-    }
-
-    fn keep_snapshot(&mut self, cx: &mut Cx<'_>) {
-        self.wants_snapshot = false;
-        self.unstored = self.tail.len();
-        self.unstored_bytes = self.tail_bytes;
-        self.stored_seq = self.base_seq;
-        let data = encode_snapshot(&self.base, &self.unmergeable);
-        let part = Part::Document(self.name.clone());
-        cx.effects.push(Effect::Snapshot(part, self.base_seq, data));
-    }
-
-    /// Keeps the same snapshot as of a later record, so that an old one does not hold on to the
-    /// journal of the whole room.
-    pub(crate) fn renew_snapshot(&mut self, cx: &mut Cx<'_>) {
-        let behind = cx.next_seq - 1 - self.stored_seq.min(cx.next_seq - 1);
-        let quiet = self.tail.is_empty() && self.running.is_none() && !self.is_blank();
-        if quiet && behind >= cx.limits.compact_updates_max as u64 {
-            self.base_seq = cx.next_seq - 1;
-            self.keep_snapshot(cx);
-        }
-    }
-
-    fn finish_trial(
-        &mut self,
-        suspect: Option<Suspect>,
-        trial: Option<Result<(), String>>,
-        cx: &mut Cx<'_>,
-    ) {
-        let Some(Suspect { session, update }) = suspect else {
-            return;
-        };
-        self.suspect_bytes -= update.bytes.len();
-        match trial {
-            Some(Ok(())) if cx.writable => self.accept(session, &update, cx),
-            // The store takes no writes: the peer still holds it and is asked again later.
-            Some(Ok(())) => self.engine = None,
-            Some(Err(_)) | None => cx.close(session, CloseReason::Malformed),
-        }
-    }
-
-    /// Update `seq` could not be taken in: it stays in the journal, is told to the operator, and is
-    /// sent to joiners as it is.
-    fn set_aside(&mut self, seq: u64, error: &str, cx: &mut Cx<'_>) {
-        let Some(place) = self.tail.iter().position(|(at, _)| *at == seq) else {
-            return;
-        };
-        let (_, update) = self.tail.remove(place);
-        self.tail_bytes -= update.len();
-        self.unmergeable.push(update);
-        cx.record(skipped_record(seq, &self.name, error));
-        cx.effects.push(Effect::Note(format!(
-            "update at seq {seq} cannot be merged: {error}"
-        )));
-    }
-
-    fn become_broken(&mut self, error: &str, cx: &mut Cx<'_>) {
-        self.broken = true;
-        self.wants_snapshot = false;
-        self.engine = None;
-        cx.effects
-            .push(Effect::Note(format!("a document cannot be built: {error}")));
-        for (session, _) in std::mem::take(&mut self.waiting) {
-            self.say_raw(session, cx);
-        }
-    }
-
-    /// The room is about to stop: makes a snapshot of what changed; false when none is needed.
-    pub(crate) fn prepare_stop(&mut self, cx: &mut Cx<'_>) -> bool {
-        if self.running.is_some() {
-            return true;
-        }
-        if self.unstored == 0 || self.broken {
-            return false;
-        }
-        if self.tail.is_empty() && self.base_seq > 0 {
-            self.keep_snapshot(cx);
-            return false;
-        }
-        self.wants_snapshot = true;
-        self.work(cx);
-        true
-    }
-
-    /// Drops the cached yrs document when it was not needed for a while.
-    pub(crate) fn drop_idle_engine(&mut self, now: Millis) {
-        if self.poll_timeout().is_some_and(|at| at <= now) {
-            self.engine = None;
-        }
-    }
-
-    pub(crate) fn poll_timeout(&self) -> Option<Millis> {
-        self.engine
-            .as_ref()
-            .map(|_| self.engine_used.plus(ENGINE_IDLE_MS))
-    }
-
-    /// Nobody waits on behalf of `session` any more.
-    pub(crate) fn leave(&mut self, session: SessionId) {
-        self.stop_waiting(session);
-    }
-
-    fn stop_waiting(&mut self, session: SessionId) -> bool {
-        let before = self.waiting.len();
-        self.waiting.retain(|(waiting, _)| *waiting != session);
-        self.waiting.len() < before
-    }
-
     /// A hash of what a refusal must leave alone.
     pub(crate) fn state_hash(&self) -> u32 {
         let mut hash = crc32fast::Hasher::new();
@@ -443,88 +279,52 @@ impl Document {
         cx.send(to, message, Visibility::Early);
     }
 
-    /// Sends the answer to a sync step 1. Only the newest waits: a peer that asks again without
-    /// reading costs one answer.
+    /// Sends the answer to a sync step 1.
     fn say_whole(&self, session: SessionId, update: Bytes, cx: &mut Cx<'_>) {
-        for raw in &self.unmergeable {
-            self.say(To::One(session), YjsMessage::Update(raw.clone()), cx);
-        }
-        let message = ServerMessage::Yjs(self.name.clone(), YjsMessage::SyncStep2(update));
-        cx.effects.push(Effect::SendLatest(
-            To::One(session),
-            Slot::SyncAnswer,
-            message,
-            Visibility::Early,
-        ));
+        self.say_answer(session, &[], update, cx);
     }
 
-    /// Sends what there is as it is: the updates first, for a peer calls itself synced on the
-    /// answer, and must not while it lacks something.
+    /// Sends what there is as it is.
     fn say_raw(&self, session: SessionId, cx: &mut Cx<'_>) {
-        for (_, update) in &self.tail {
-            self.say(To::One(session), YjsMessage::Update(update.clone()), cx);
-        }
         let base = if self.base.is_empty() {
             EMPTY_UPDATE
         } else {
             self.base.clone()
         };
-        self.say_whole(session, base, cx);
+        self.say_answer(session, &self.tail, base, cx);
     }
+
+    /// Sends the answer to a sync step 1: what could not be merged first, for a peer calls itself
+    /// synced on the answer, and must not while it lacks something. Only the newest answer waits: a
+    /// peer that asks again without reading costs one.
+    fn say_answer(
+        &self,
+        session: SessionId,
+        tail: &[(u64, Bytes)],
+        update: Bytes,
+        cx: &mut Cx<'_>,
+    ) {
+        let latest = |slot, message| {
+            let message = ServerMessage::Yjs(self.name.clone(), message);
+            Effect::SendLatest(To::One(session), slot, message, Visibility::Early)
+        };
+        let raw = tail.iter().map(|(_, update)| update);
+        for (part, raw) in self.unmergeable.iter().chain(raw).enumerate() {
+            let slot = Slot::SyncPart(part);
+            cx.effects
+                .push(latest(slot, YjsMessage::Update(raw.clone())));
+        }
+        cx.effects
+            .push(latest(Slot::SyncAnswer, YjsMessage::SyncStep2(update)));
+        cx.presence.unanswered.remove(&session);
+    }
+}
+
+/// Why nothing can be tried in a document that cannot be built.
+fn broken() -> Refuse {
+    let reason = "the document cannot be built now; what comes in order is still accepted";
+    Refuse::new("document_broken", reason)
 }
 
 /// An update of nothing: no clients, no deletes.
 const EMPTY_UPDATE: Bytes = Bytes::from_static(&[0, 0]);
-
-/// The journal record of an update.
-fn document_record(name: &str, update: &[u8]) -> Record {
-    let mut data = BytesMut::with_capacity(name.len() + 2 + update.len());
-    put_var_bytes(&mut data, name.as_bytes());
-    data.put_slice(update);
-    Record {
-        kind: RecordKind::Document,
-        data: data.freeze(),
-    }
-}
-
-/// Takes a document's record apart: its name and the update.
-pub(crate) fn read_document_record(data: &Bytes) -> Result<(&str, Bytes), ReadError> {
-    let mut reader = Reader::new(data);
-    let name = reader.var_string()?;
-    Ok((name, data.slice_ref(reader.rest())))
-}
-
-/// The journal's note that an update could not be merged.
-fn skipped_record(seq: u64, name: &str, error: &str) -> Record {
-    let mut data = BytesMut::new();
-    put_var_uint(&mut data, seq);
-    put_var_bytes(&mut data, name.as_bytes());
-    put_var_bytes(&mut data, error.as_bytes());
-    Record {
-        kind: RecordKind::Skipped,
-        data: data.freeze(),
-    }
-}
-
-/// A document's snapshot: varBytes merged update, varUint count, and so many varBytes updates that
-/// could not be merged.
-fn encode_snapshot(base: &[u8], unmergeable: &[Bytes]) -> Bytes {
-    let mut data = BytesMut::with_capacity(base.len() + 16);
-    put_var_bytes(&mut data, base);
-    put_var_uint(&mut data, unmergeable.len() as u64);
-    for update in unmergeable {
-        put_var_bytes(&mut data, update);
-    }
-    data.freeze()
-}
-
-/// Takes a document's snapshot apart.
-pub(crate) fn read_snapshot(data: &Bytes) -> Result<(Bytes, Vec<Bytes>), ReadError> {
-    let mut reader = Reader::new(data);
-    let base = data.slice_ref(reader.var_bytes()?);
-    let mut unmergeable = Vec::new();
-    for _ in 0..reader.var_uint()? {
-        unmergeable.push(data.slice_ref(reader.var_bytes()?));
-    }
-    Ok((base, unmergeable))
-}

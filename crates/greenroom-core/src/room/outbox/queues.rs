@@ -79,12 +79,14 @@ pub(super) struct PrivateFrame {
     pub(super) gate: u64,
     pub(super) at: u64,
     pub(super) slot: Option<Slot>,
+    /// It does not count against the limit.
+    pub(super) is_free: bool,
 }
 
 impl PrivateFrame {
     /// What it costs, as far as that counts against the limit.
     fn counted(&self) -> usize {
-        if self.is_answer() {
+        if self.is_free || self.is_answer() {
             0
         } else {
             self.bytes.len() + FRAME_BYTES
@@ -93,7 +95,7 @@ impl PrivateFrame {
 
     /// Whether it is of an answer to a sync step 1.
     fn is_answer(&self) -> bool {
-        matches!(self.slot, Some(Slot::SyncAnswer))
+        matches!(self.slot, Some(Slot::SyncAnswer | Slot::SyncPart(_)))
     }
 }
 
@@ -125,6 +127,8 @@ pub(super) struct Seat {
     pub(super) heard: u64,
     pub(super) dirty: bool,
     pub(super) lagged: bool,
+    /// It is being brought up to date.
+    pub(super) restarting: bool,
     pub(super) closing: Option<Closing>,
 }
 
@@ -138,12 +142,17 @@ impl Seat {
             heard,
             dirty: false,
             lagged: false,
+            restarting: false,
             closing: None,
         }
     }
 
     /// Takes a frame in, or lags when too much waits.
     pub(super) fn push(&mut self, frame: PrivateFrame, durable: u64, bytes_max: usize) {
+        if frame.slot == Some(Slot::SyncPart(0)) {
+            let is_part = |f: &PrivateFrame| matches!(f.slot, Some(Slot::SyncPart(_)));
+            self.private.retain(|waiting| !is_part(waiting));
+        }
         if let Some(place) = self.replaced(&frame, durable) {
             let replaced = self.private.remove(place).expect("found there");
             self.private_bytes -= replaced.counted();
@@ -160,7 +169,10 @@ impl Seat {
     /// one stays, but only one: where every frame came before the last was durable, none would ever
     /// leave otherwise.
     fn replaced(&self, new: &PrivateFrame, durable: u64) -> Option<usize> {
-        new.slot?;
+        // The first part has replaced all others.
+        if matches!(new.slot, None | Some(Slot::SyncPart(_))) {
+            return None;
+        }
         let waiting = self.private.iter().enumerate();
         let mut same = waiting.rev().filter(|(_, frame)| frame.slot == new.slot);
         let (place, newest) = same.next()?;

@@ -196,6 +196,7 @@ proptest! {
                     // Too much: the whole state, in a frame that names what it includes.
                     outbox.send(SessionId(session), frame(seq | 1 << 31), 0, Some(Slot::SyncAnswer));
                 }
+                outbox.restarted(SessionId(session));
             }
             let (got, _) = take(outbox, session, budget);
             for n in got {

@@ -1,0 +1,107 @@
+//! Awareness in a room.
+
+use super::*;
+use crate::room::Input;
+
+fn told(room: &mut TestRoom, peer: SessionId) -> Vec<Bytes> {
+    room.frames(peer)
+        .into_iter()
+        .filter(|frame| frame[0] == 1)
+        .collect()
+}
+
+#[test]
+fn a_returning_tab_is_seen_at_once_though_its_clock_is_old() {
+    let mut room = room();
+    let (ada, bob) = (
+        join(&mut room, "ada", Rights::ALL),
+        join(&mut room, "bob", Rights::ALL),
+    );
+    room.send(ada, awareness(&[(1, 5, "{}")]));
+    told(&mut room, bob);
+    room.leave(ada);
+    assert_eq!(told(&mut room, bob), [awareness(&[(1, 5, "null")])]);
+    // The same tab comes back over a new connection with the clock that it had.
+    let ada = join(&mut room, "ada", Rights::ALL);
+    room.send(ada, awareness(&[(1, 5, "{}")]));
+    let revived = [awareness(&[(1, 6, "{}")])];
+    assert_eq!(told(&mut room, bob), revived);
+    assert_eq!(told(&mut room, ada), revived, "it adopts the higher clock");
+}
+
+#[test]
+fn a_half_open_connection_is_taken_over_by_the_same_user_alone() {
+    for (user, takes_over) in [("ada", true), ("eve", false)] {
+        let mut room = room();
+        let old = join(&mut room, "ada", Rights::ALL);
+        let bob = join(&mut room, "bob", Rights::ALL);
+        room.send(old, awareness(&[(1, 5, "{}")]));
+        let new = join(&mut room, user, Rights::ALL);
+        room.send(new, awareness(&[(1, 6, r#"{"new":1}"#)]));
+        told(&mut room, bob);
+        // When the dead connection is noticed, the tab is still there, if it is the same user's.
+        room.leave(old);
+        let gone = !told(&mut room, bob).is_empty();
+        assert_eq!(gone, !takes_over, "by {user}");
+    }
+}
+
+#[test]
+fn what_is_not_renewed_expires_after_30_s_and_is_forgotten_after_60_more() {
+    let mut room = room();
+    let (ada, bob) = (
+        join(&mut room, "ada", Rights::ALL),
+        join(&mut room, "bob", Rights::ALL),
+    );
+    room.send(ada, awareness(&[(1, 5, "{}")]));
+    told(&mut room, bob);
+    room.advance(29_999);
+    assert_eq!(told(&mut room, bob), [] as [Bytes; 0]);
+    room.advance(1);
+    assert_eq!(told(&mut room, bob), [awareness(&[(1, 5, "null")])]);
+    room.advance(60_000);
+    assert_eq!(
+        room.room().poll_timeout(),
+        None,
+        "nothing is left to be done"
+    );
+}
+
+#[test]
+fn a_renewal_keeps_it_and_is_echoed() {
+    let mut room = room();
+    let ada = join(&mut room, "ada", Rights::ALL);
+    for clock in 1..10 {
+        let renewal = awareness(&[(1, clock, "{}")]);
+        room.send(ada, renewal.clone());
+        assert_eq!(told(&mut room, ada), [renewal]);
+        room.advance(15_000);
+    }
+}
+
+#[test]
+fn presence_survives_a_rebuild() {
+    let mut room = room();
+    let ada = join(&mut room, "ada", Rights::ALL);
+    room.send(ada, awareness(&[(1, 5, "{}")]));
+    room.send(ada, sync(2, &insertion(5, 0, "x")));
+    room.fail_store(crate::store::StoreError::Full);
+    room.advance(100);
+    let bob = room.join_yjs("bob", "");
+    assert_eq!(told(&mut room, bob), [awareness(&[(1, 5, "{}")])]);
+    room.leave(ada);
+    assert_eq!(told(&mut room, bob), [awareness(&[(1, 5, "null")])]);
+}
+
+#[test]
+fn whoever_is_ended_is_gone_for_the_others() {
+    let mut room = room();
+    let (ada, bob) = (
+        join(&mut room, "ada", Rights::ALL),
+        join(&mut room, "bob", Rights::ALL),
+    );
+    room.send(ada, awareness(&[(1, 5, "{}")]));
+    told(&mut room, bob);
+    room.input(Input::End(ada, crate::close_reason::CloseReason::Expired));
+    assert_eq!(told(&mut room, bob), [awareness(&[(1, 5, "null")])]);
+}
