@@ -24,7 +24,7 @@ pub mod presence;
 pub mod session;
 mod stop;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod timers;
 
 use std::collections::{BTreeMap, VecDeque};

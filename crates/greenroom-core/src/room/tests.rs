@@ -155,7 +155,7 @@ fn number(text: &str) -> u64 {
 }
 
 /// Makes rooms with a [`Probe`] that runs these scripts on events.
-pub(super) fn probes(on: &[(&'static str, &'static str)]) -> Arc<BehaviourFactory> {
+pub(crate) fn probes(on: &[(&'static str, &'static str)]) -> Arc<BehaviourFactory> {
     let on = Arc::new(BTreeMap::from_iter(on.iter().copied()));
     service_rooms(Arc::new(move |_, saved| {
         let saved = saved.map(|saved| String::from_utf8_lossy(saved).into_owned());
@@ -165,18 +165,18 @@ pub(super) fn probes(on: &[(&'static str, &'static str)]) -> Arc<BehaviourFactor
 }
 
 /// A room with a [`Probe`] that runs these scripts on events.
-pub(super) fn probe(on: &[(&'static str, &'static str)]) -> TestRoom {
+pub(crate) fn probe(on: &[(&'static str, &'static str)]) -> TestRoom {
     TestRoom::new(probes(on))
 }
 
 /// The same with other limits.
-pub(super) fn probe_with(on: &[(&'static str, &'static str)], limits: Limits) -> TestRoom {
+pub(crate) fn probe_with(on: &[(&'static str, &'static str)], limits: Limits) -> TestRoom {
     TestRoom::with_limits(probes(on), limits)
 }
 
 /// Asserts that the peer got these texts since it was last asked.
 #[track_caller]
-pub(super) fn check<const N: usize>(room: &mut TestRoom, peer: SessionId, expected: [&str; N]) {
+pub(crate) fn check<const N: usize>(room: &mut TestRoom, peer: SessionId, expected: [&str; N]) {
     assert_eq!(room.texts(peer), expected, "heard by {peer:?}");
 }
 

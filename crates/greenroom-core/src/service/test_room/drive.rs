@@ -61,8 +61,10 @@ impl TestRoom {
                 self.stopped = Some(why);
                 self.room = None;
                 for unread in std::mem::take(&mut self.mailbox) {
-                    if let Input::Join(peer, _) = unread {
-                        self.peer(peer).closed = Some(CloseReason::Shutdown);
+                    if let Input::Join(peer, _) = unread
+                        && let Some(peer) = self.peers.get_mut(&peer)
+                    {
+                        peer.closed = Some(CloseReason::Shutdown);
                     }
                 }
                 for peer in self.peers.values_mut() {
