@@ -167,9 +167,9 @@ impl Behaviour for Collab {
                 Err(Refuse::new("no_presence", "the token does not allow being seen here").into())
             }
             ClientMessage::Awareness(entries) => {
-                let user = &cx.sessions[&session].user;
-                let sessions = cx.sessions;
-                let same_user = |other| sessions.get(&other).is_none_or(|s| s.user == *user);
+                // Anonymous peers are told apart by where they come from.
+                let sender = &links[&session].sender;
+                let same_user = |other| links.get(&other).is_none_or(|l| l.sender == *sender);
                 let awareness = cx.presence.awareness.entry(name.clone()).or_default();
                 let changed = awareness.announce(cx.now, session, &entries, cx.limits, same_user);
                 Self::tell_awareness(name, To::All, &changed, cx);

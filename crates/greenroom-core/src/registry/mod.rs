@@ -237,6 +237,9 @@ impl Registry {
             let refuse = |waiter| Action::Refuse(waiter, Refused::Unavailable);
             actions.extend(waiters.into_iter().map(refuse));
             let until = now.plus(QUARANTINE_MS);
+            let is_over =
+                |entry: &Entry| matches!(entry, Entry::Quarantined { until } if *until <= now);
+            self.entries.retain(|_, entry| !is_over(entry));
             self.entries
                 .insert(room.clone(), Entry::Quarantined { until });
         } else if self.stopping {

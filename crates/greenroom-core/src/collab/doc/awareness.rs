@@ -5,6 +5,9 @@
 //! brought it; only the owner changes it, and it goes when the owner goes. Peers echo entries of
 //! others, so that an echo never makes an owner.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};

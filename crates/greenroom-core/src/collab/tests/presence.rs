@@ -47,6 +47,29 @@ fn a_half_open_connection_is_taken_over_by_the_same_user_alone() {
 }
 
 #[test]
+fn nobody_takes_over_from_an_anonymous_peer_of_elsewhere() {
+    for (origin, takes_over) in [("203.0.113.1", true), ("203.0.113.2", false)] {
+        let mut room = room();
+        let anonymous = |origin: &str| Hello {
+            user: None,
+            origin: origin.into(),
+            ..hello("", Protocol::Yjs, "")
+        };
+        let old = room.join_with(anonymous("203.0.113.1"));
+        let bob = join(&mut room, "bob", Rights::ALL);
+        room.send(old, awareness(&[(1, 5, "{}")]));
+        told(&mut room, bob);
+        let new = room.join_with(anonymous(origin));
+        room.send(new, awareness(&[(1, 6, r#"{"new":1}"#)]));
+        assert_eq!(
+            !told(&mut room, bob).is_empty(),
+            takes_over,
+            "from {origin}"
+        );
+    }
+}
+
+#[test]
 fn what_is_not_renewed_expires_after_30_s_and_is_forgotten_after_60_more() {
     let mut room = room();
     let (ada, bob) = (
