@@ -134,7 +134,7 @@ impl Plan {
             latency: rng.pick(&[100..=2 * MS, MS..=30 * MS, 10 * MS..=300 * MS]).clone(),
             socket_bytes: *rng.pick(&[512, 4 << 10, 64 << 10]),
             disk: rng.pick(&[50..=MS, MS..=15 * MS, 5 * MS..=60 * MS]).clone(),
-            compute: rng.pick(&[20..=MS, MS..=20 * MS, 50 * MS..=400 * MS]).clone(),
+            compute: rng.pick(&[20..=MS, MS..=20 * MS, 10 * MS..=80 * MS]).clone(),
             write_wait: rng.within(20..=250) * MS,
             clock_jumps: rng.chance(30),
             resends: rng.chance(40),

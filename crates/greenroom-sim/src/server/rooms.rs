@@ -105,6 +105,8 @@ impl World {
         }
         self.nodes.remove(&node);
         self.line(format_args!("node {node} dies"));
+        // What it may have taken again meanwhile.
+        self.disk.store.expire(NodeId(node));
         self.lose_conns_of(node, 200 * MS);
     }
 

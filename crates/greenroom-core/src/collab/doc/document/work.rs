@@ -29,14 +29,14 @@ impl Document {
         let bytes_due = limits.compact_bytes_min.max(self.base.len());
         self.wants_snapshot |=
             self.unstored >= limits.compact_updates_max || self.unstored_bytes >= bytes_due;
+        let suspect = self.next_suspect(cx);
         let waiting = self.waiting(cx);
-        if !self.wants_snapshot && waiting.is_empty() && self.suspects.is_empty() {
+        if !self.wants_snapshot && waiting.is_empty() && suspect.is_none() {
             return;
         }
         let (new, asked): (Vec<_>, Vec<_>) = waiting
             .into_iter()
             .partition(|(_, vector)| self.is_new_to(vector));
-        let suspect = self.suspects.pop_front();
         let work = Work {
             name: self.name.clone(),
             engine: self.engine.take(),
@@ -54,6 +54,23 @@ impl Document {
             asked,
             new,
         });
+    }
+
+    /// The next suspect that needs a trial. Causes may have come since it was put aside: then it is
+    /// known by now, or ready, and costs no job. A peer whose first updates were lost sends many
+    /// that wait for the same causes.
+    fn next_suspect(&mut self, cx: &mut Cx<'_>) -> Option<Suspect> {
+        while let Some(suspect) = self.suspects.pop_front() {
+            let bytes = suspect.update.bytes.len();
+            match self.shadow.verdict(&suspect.update.digest) {
+                Verdict::Pending => return Some(suspect),
+                Verdict::Ready if cx.writable => self.accept(suspect.session, &suspect.update, cx),
+                // Known; or its peer still holds it and is asked again.
+                Verdict::Ready | Verdict::NoOp | Verdict::TooDeep => {}
+            }
+            self.suspect_bytes -= bytes;
+        }
+        None
     }
 
     /// The sync steps 1 about this document that were not answered.
