@@ -86,7 +86,11 @@ impl Disk {
             }
             self.batch.push((asked, reply));
         }
-        if self.bug == Some(Bug::AckBeforeSync) { self.batch.clone() } else { Vec::new() }
+        if self.bug == Some(Bug::AckBeforeSync) {
+            self.batch.clone()
+        } else {
+            Vec::new()
+        }
     }
 
     /// Syncs what was taken. Gives the batch with its replies, and whether it is on the disk now.
@@ -100,7 +104,9 @@ impl Disk {
             self.fails_sync = false;
             self.store.fail_sync_next();
         }
-        let Err(error) = self.store.sync() else { return (batch, true) };
+        let Err(error) = self.store.sync() else {
+            return (batch, true);
+        };
         for (asked, reply) in &mut batch {
             if !asked.request.is_write() {
                 *reply = self.store.apply(asked.request.clone());
@@ -114,7 +120,11 @@ impl Disk {
     /// The process or the machine dies: some of what was not synced may be on the disk.
     pub(crate) fn crash(&mut self, rng: &mut Rng) {
         let kept = rng.below(self.store.unsynced() as u64 + 1) as usize;
-        let kept = if self.bug == Some(Bug::LostBatch) { 0 } else { kept };
+        let kept = if self.bug == Some(Bug::LostBatch) {
+            0
+        } else {
+            kept
+        };
         self.store.crash_keeping(kept);
         self.reset();
     }
@@ -142,7 +152,11 @@ impl Disk {
     fn plant(&self, request: &mut StoreRequest) {
         match (self.bug, request) {
             (Some(Bug::StaleLease), StoreRequest::Append(append)) => {
-                append.lease = self.leases.get(&append.room).copied().unwrap_or(append.lease);
+                append.lease = self
+                    .leases
+                    .get(&append.room)
+                    .copied()
+                    .unwrap_or(append.lease);
             }
             (Some(Bug::RecordsSwapped), StoreRequest::Append(append)) => swap_records(append),
             (Some(Bug::TrimTooFar), StoreRequest::Trim { below_seq, .. }) => *below_seq += 2,
@@ -152,9 +166,20 @@ impl Disk {
 }
 
 fn swap_records(append: &mut Append) {
-    let Append { lease, first_seq, data, .. } = append;
+    let Append {
+        lease,
+        first_seq,
+        data,
+        ..
+    } = append;
     if let Ok(mut row) = decode_row(data, lease.incarnation, *first_seq) {
         row.records.reverse();
-        *data = encode_row(lease.incarnation, lease.epoch, *first_seq, row.time, &row.records);
+        *data = encode_row(
+            lease.incarnation,
+            lease.epoch,
+            *first_seq,
+            row.time,
+            &row.records,
+        );
     }
 }

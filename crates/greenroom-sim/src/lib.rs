@@ -57,7 +57,10 @@ impl fmt::Display for Failure {
         }
         writeln!(f, "seed {}: {}", self.seed, self.what)?;
         let seed = self.seed;
-        write!(f, "run it again: GREENROOM_SIM_SEED={seed} cargo test -p greenroom-sim one_seed")
+        write!(
+            f,
+            "run it again: GREENROOM_SIM_SEED={seed} cargo test -p greenroom-sim one_seed"
+        )
     }
 }
 
@@ -73,7 +76,10 @@ pub fn run(seed: u64, bug: Option<Bug>) -> Result<Summary, Box<Failure>> {
     let what = match ended {
         Ok(Ok(())) => {
             let (trace_hash, trace_lines) = world.trace.sum();
-            return Ok(Summary { trace_hash, trace_lines });
+            return Ok(Summary {
+                trace_hash,
+                trace_lines,
+            });
         }
         Ok(Err(what)) => what,
         Err(panic) => {

@@ -131,10 +131,14 @@ impl Plan {
             clients,
             faults,
             active: rng.within(3..=9) * SECOND,
-            latency: rng.pick(&[100..=2 * MS, MS..=30 * MS, 10 * MS..=300 * MS]).clone(),
+            latency: rng
+                .pick(&[100..=2 * MS, MS..=30 * MS, 10 * MS..=300 * MS])
+                .clone(),
             socket_bytes: *rng.pick(&[512, 4 << 10, 64 << 10]),
             disk: rng.pick(&[50..=MS, MS..=15 * MS, 5 * MS..=60 * MS]).clone(),
-            compute: rng.pick(&[20..=MS, MS..=20 * MS, 10 * MS..=80 * MS]).clone(),
+            compute: rng
+                .pick(&[20..=MS, MS..=20 * MS, 10 * MS..=80 * MS])
+                .clone(),
             write_wait: rng.within(20..=250) * MS,
             clock_jumps: rng.chance(30),
             resends: rng.chance(40),
@@ -157,20 +161,42 @@ fn draw_rooms(rng: &mut Rng) -> Vec<RoomPlan> {
 fn draw_clients(rng: &mut Rng, rooms: &[RoomPlan]) -> Vec<ClientPlan> {
     let mut clients = Vec::new();
     for (room, plan) in rooms.iter().enumerate() {
-        let documents: &[&'static str] = if rng.chance(25) { &["", "second"] } else { &[""] };
+        let documents: &[&'static str] = if rng.chance(25) {
+            &["", "second"]
+        } else {
+            &[""]
+        };
         for n in 0..rng.within(2..=4) {
             let named = rng.chance(50);
             let document = *rng.pick(documents);
             let silent = rng.chance(15);
             let offends = n == 2 && rng.chance(50);
-            clients.push(ClientPlan { room, document, rights: Rights::ALL, named, silent, offends });
+            clients.push(ClientPlan {
+                room,
+                document,
+                rights: Rights::ALL,
+                named,
+                silent,
+                offends,
+            });
         }
         if rng.chance(30) {
-            let seen = if rng.chance(50) { Rights::PRESENCE } else { Rights::NONE };
+            let seen = if rng.chance(50) {
+                Rights::PRESENCE
+            } else {
+                Rights::NONE
+            };
             let rights = Rights::READ | seen;
             let offends = plan.kind == Kind::Collab && rng.chance(50);
             let (named, silent) = (false, false);
-            clients.push(ClientPlan { room, document: "", rights, named, silent, offends });
+            clients.push(ClientPlan {
+                room,
+                document: "",
+                rights,
+                named,
+                silent,
+                offends,
+            });
         }
     }
     // In a collab room only a reader offends, by writing: what offends there is closed for good.

@@ -34,13 +34,23 @@ pub(crate) enum Event {
     /// A room's task runs.
     Turn { node: u32, instance: Instance },
     /// A job ends.
-    Computed { node: u32, instance: Instance, id: ComputeId, job: Job },
+    Computed {
+        node: u32,
+        instance: Instance,
+        id: ComputeId,
+        job: Job,
+    },
     /// The store's thread takes what waits.
     DiskTake { life: u64 },
     /// The store's thread syncs.
     DiskSync { life: u64 },
     /// A reply of the store reaches a room.
-    Reply { node: u32, instance: Instance, task: StoreTask, reply: StoreReply },
+    Reply {
+        node: u32,
+        instance: Instance,
+        task: StoreTask,
+        reply: StoreReply,
+    },
     /// A fault happens.
     Fault(Fault),
     /// The operator starts the process anew, after a failed sync.

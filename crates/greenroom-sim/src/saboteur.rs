@@ -19,7 +19,13 @@ use crate::bug::Bug;
 
 /// Makes behaviours of `factory` with `bug` in them.
 pub(crate) fn sabotage(factory: Arc<BehaviourFactory>, bug: Bug) -> Arc<BehaviourFactory> {
-    Arc::new(move |room| Box::new(Saboteur { inner: factory(room), bug, relayed: 0 }))
+    Arc::new(move |room| {
+        Box::new(Saboteur {
+            inner: factory(room),
+            bug,
+            relayed: 0,
+        })
+    })
 }
 
 struct Saboteur {
@@ -48,10 +54,14 @@ impl Saboteur {
             }
             Bug::NotJournaled => {
                 let before = cx.effects.len();
-                let records = cx.effects.iter().any(|effect| matches!(effect, Effect::Record(_)));
+                let records = cx
+                    .effects
+                    .iter()
+                    .any(|effect| matches!(effect, Effect::Record(_)));
                 self.relayed += u64::from(records);
                 if self.relayed % 8 == 7 {
-                    cx.effects.retain(|effect| !matches!(effect, Effect::Record(_)));
+                    cx.effects
+                        .retain(|effect| !matches!(effect, Effect::Record(_)));
                 }
                 cx.next_seq -= (before - cx.effects.len()) as u64;
             }
@@ -72,7 +82,11 @@ fn drop_update(effect: &mut Effect) {
 impl Behaviour for Saboteur {
     fn load(&mut self, past: Past, cx: &mut Cx<'_>) -> Result<Progress, Fault> {
         let progress = self.inner.load(past, cx)?;
-        if self.bug == Bug::EmptyFirstSync { Ok(Progress::Ready) } else { Ok(progress) }
+        if self.bug == Bug::EmptyFirstSync {
+            Ok(Progress::Ready)
+        } else {
+            Ok(progress)
+        }
     }
 
     fn start(&mut self, why: Start, cx: &mut Cx<'_>) -> Outcome {
@@ -99,7 +113,9 @@ impl Behaviour for Saboteur {
         let outcome = self.inner.leave(session, link, left, cx);
         if self.bug == Bug::PresenceLeft {
             let tells = |effect: &Effect| {
-                let Effect::Send(_, ServerMessage::Yjs(_, message), _) = effect else { return false };
+                let Effect::Send(_, ServerMessage::Yjs(_, message), _) = effect else {
+                    return false;
+                };
                 matches!(message, YjsMessage::Awareness(_))
             };
             cx.effects.retain(|effect| !tells(effect));

@@ -18,9 +18,15 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn open(saved: Option<&[u8]>) -> Result<Self, Fault> {
-        let Some(saved) = saved else { return Ok(Self::default()) };
-        let bytes = saved.try_into().map_err(|_| Fault("a tally is saved in 8 bytes".into()))?;
-        Ok(Self { value: u64::from_be_bytes(bytes) })
+        let Some(saved) = saved else {
+            return Ok(Self::default());
+        };
+        let bytes = saved
+            .try_into()
+            .map_err(|_| Fault("a tally is saved in 8 bytes".into()))?;
+        Ok(Self {
+            value: u64::from_be_bytes(bytes),
+        })
     }
 
     fn add(&mut self, from: &Session, who: &str, n: u64, cx: &mut Context<'_>) -> Outcome {
@@ -39,7 +45,10 @@ impl Tally {
 }
 
 fn number(bytes: &[u8]) -> u64 {
-    std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+    std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
 }
 
 impl Service for Tally {

@@ -16,7 +16,11 @@ pub(crate) struct Trace {
 
 impl Trace {
     pub(crate) fn new() -> Self {
-        Self { hash: crc32fast::Hasher::new(), lines: 0, tail: VecDeque::new() }
+        Self {
+            hash: crc32fast::Hasher::new(),
+            lines: 0,
+            tail: VecDeque::new(),
+        }
     }
 
     /// Adds a line. `at` is virtual time in microseconds.

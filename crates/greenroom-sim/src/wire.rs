@@ -35,7 +35,11 @@ pub(crate) struct Pipe<T> {
 
 impl<T> Pipe<T> {
     pub(crate) const fn new() -> Self {
-        Self { under_way: VecDeque::new(), last_at: 0, bytes: 0 }
+        Self {
+            under_way: VecDeque::new(),
+            last_at: 0,
+            bytes: 0,
+        }
     }
 
     /// Sends `item` to arrive at `at` or behind what is under way; gives when it arrives if it is

@@ -83,7 +83,10 @@ impl World {
     fn begin(&mut self) {
         let plan = self.plan.clone();
         self.line(format_args!("{:?} {:?}", plan.faults, plan.limits));
-        self.line(format_args!("{:?} {:?} {:?}", plan.rooms, plan.latency, plan.disk));
+        self.line(format_args!(
+            "{:?} {:?} {:?}",
+            plan.rooms, plan.latency, plan.disk
+        ));
         self.start_node();
         for client in plan.clients {
             self.line(format_args!("client {}: {client:?}", self.clients.len()));
@@ -103,11 +106,22 @@ impl World {
         let number = self.clients.len();
         let kind = self.plan.rooms[plan.room].kind;
         let id = self.client_id();
-        self.clients.push(Client::new(plan, kind, number, id, self.now));
+        self.clients
+            .push(Client::new(plan, kind, number, id, self.now));
         let at = self.now + self.rng.below(500 * MS);
-        self.queue.plan(at, Event::Connect { client: number, attempt: 0 });
-        self.queue.plan(at + self.rng.below(3 * SECOND), Event::Tick { client: number });
-        self.queue.plan(at + self.rng.below(SECOND), Event::Write { client: number });
+        self.queue.plan(
+            at,
+            Event::Connect {
+                client: number,
+                attempt: 0,
+            },
+        );
+        self.queue.plan(
+            at + self.rng.below(3 * SECOND),
+            Event::Tick { client: number },
+        );
+        self.queue
+            .plan(at + self.rng.below(SECOND), Event::Write { client: number });
     }
 
     /// A Yjs client id that nobody had before.
@@ -155,14 +169,24 @@ impl World {
             Event::Tick { client } => self.tick(client),
             Event::Write { client } => self.client_writes(client),
             Event::Turn { node, instance } => self.turn(node, instance),
-            Event::Computed { node, instance, id, job } => {
+            Event::Computed {
+                node,
+                instance,
+                id,
+                job,
+            } => {
                 // A job of a room that is gone runs all the same, and nobody hears of it.
                 let done = job.run();
                 self.order(node, instance, Order::ComputeDone(id, done));
             }
             Event::DiskTake { life } => self.disk_takes(life),
             Event::DiskSync { life } => self.disk_syncs(life),
-            Event::Reply { node, instance, task, reply } => {
+            Event::Reply {
+                node,
+                instance,
+                task,
+                reply,
+            } => {
                 self.order(node, instance, Order::StoreDone(task, reply));
             }
             Event::Fault(fault) => self.fault(fault),
@@ -183,13 +207,22 @@ impl World {
     }
 
     fn disk_time(&mut self) -> u64 {
-        let slow = if self.now < self.disk.slow_until { SECOND / 4 } else { 0 };
+        let slow = if self.now < self.disk.slow_until {
+            SECOND / 4
+        } else {
+            0
+        };
         self.rng.within(self.plan.disk.clone()) + if slow > 0 { self.rng.below(slow) } else { 0 }
     }
 
     fn wake_disk(&mut self) {
         let at = self.now + self.disk_time() / 2;
-        self.queue.plan(at, Event::DiskTake { life: self.disk.life });
+        self.queue.plan(
+            at,
+            Event::DiskTake {
+                life: self.disk.life,
+            },
+        );
     }
 
     fn disk_takes(&mut self, life: u64) {
@@ -207,7 +240,10 @@ impl World {
             return;
         }
         let (batch, synced) = self.disk.sync(&mut self.rng);
-        self.line(format_args!("store: {} requests, synced: {synced}", batch.len()));
+        self.line(format_args!(
+            "store: {} requests, synced: {synced}",
+            batch.len()
+        ));
         if self.disk.busy {
             self.wake_disk();
         }
@@ -225,11 +261,28 @@ impl World {
     }
 
     fn reply(&mut self, batch: Vec<(Asked, StoreReply)>) {
-        let late = if self.now < self.disk.slow_until { self.rng.below(SECOND / 4) } else { 0 };
-        self.disk.reply_at = self.disk.reply_at.max(self.now + late + self.rng.below(200));
+        let late = if self.now < self.disk.slow_until {
+            self.rng.below(SECOND / 4)
+        } else {
+            0
+        };
+        self.disk.reply_at = self
+            .disk
+            .reply_at
+            .max(self.now + late + self.rng.below(200));
         for (asked, reply) in batch {
-            let Asked { node, instance, task, .. } = asked;
-            let event = Event::Reply { node, instance, task, reply };
+            let Asked {
+                node,
+                instance,
+                task,
+                ..
+            } = asked;
+            let event = Event::Reply {
+                node,
+                instance,
+                task,
+                reply,
+            };
             self.queue.plan(self.disk.reply_at, event);
         }
     }
@@ -244,7 +297,12 @@ impl World {
         for conn in self.conns.values_mut() {
             conn.stalled_until = conn.stalled_until.min(self.now);
         }
-        let cut: Vec<_> = self.conns.iter().filter(|(_, c)| c.cut).map(|(n, _)| *n).collect();
+        let cut: Vec<_> = self
+            .conns
+            .iter()
+            .filter(|(_, c)| c.cut)
+            .map(|(n, _)| *n)
+            .collect();
         for number in cut {
             self.learn_of_cut(number, 500 * MS, 500 * MS);
         }
@@ -260,12 +318,17 @@ impl World {
     fn probe(&mut self) {
         for number in 0..self.clients.len() {
             let plan = self.clients[number].plan.clone();
-            let known = self.clients[number + 1..].iter().any(|other| {
-                other.plan.room == plan.room && other.plan.document == plan.document
-            });
+            let known = self.clients[number + 1..]
+                .iter()
+                .any(|other| other.plan.room == plan.room && other.plan.document == plan.document);
             if self.plan.rooms[plan.room].kind == Kind::Collab && !known {
                 let rights = greenroom_service::Rights::READ;
-                let plan = crate::plan::ClientPlan { rights, offends: false, named: false, ..plan };
+                let plan = crate::plan::ClientPlan {
+                    rights,
+                    offends: false,
+                    named: false,
+                    ..plan
+                };
                 self.add_client(plan);
             }
         }
@@ -314,7 +377,9 @@ impl World {
     }
 
     fn cut_one(&mut self) {
-        let Some(number) = self.one_conn() else { return };
+        let Some(number) = self.one_conn() else {
+            return;
+        };
         let conn = self.conns.get_mut(&number).expect("picked from them");
         if conn.cut {
             return;
@@ -327,7 +392,9 @@ impl World {
     }
 
     fn stall_one(&mut self) {
-        let Some(number) = self.one_conn() else { return };
+        let Some(number) = self.one_conn() else {
+            return;
+        };
         let until = self.now + self.rng.within(50..=6_000) * MS;
         self.line(format_args!("conn {number} is not read"));
         if let Some(conn) = self.conns.get_mut(&number) {
@@ -361,6 +428,11 @@ impl World {
 
 fn is_trouble(reply: &StoreReply) -> bool {
     use greenroom_core::store::StoreError;
-    let StoreReply::Failed(error) = reply else { return false };
-    matches!(error, StoreError::Full | StoreError::ReadOnly | StoreError::Io(_))
+    let StoreReply::Failed(error) = reply else {
+        return false;
+    };
+    matches!(
+        error,
+        StoreError::Full | StoreError::ReadOnly | StoreError::Io(_)
+    )
 }

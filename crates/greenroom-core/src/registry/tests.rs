@@ -264,9 +264,9 @@ proptest! {
         }
         // In the end every room ends, again and again, until nobody waits.
         for _ in 0..10 {
-            for r in 0..3 {
+            for (r, name) in names.iter().enumerate() {
                 if let Some(instance) = driver.running[r].take() {
-                    driver.carry_out(registry.ended(now, &names[r], instance, Ended::Failed));
+                    driver.carry_out(registry.ended(now, name, instance, Ended::Failed));
                 }
             }
         }

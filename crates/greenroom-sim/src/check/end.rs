@@ -80,7 +80,9 @@ impl World {
             }
             // What a closed tab sent last may build on what nobody has.
             if editor.has_pending() && !self.plan.faults.contains(&Fault::CloseTab) {
-                broken.push(format!("{id} {document:?}: editor {number} waits for something"));
+                broken.push(format!(
+                    "{id} {document:?}: editor {number} waits for something"
+                ));
             }
         }
         // The last to come is the reader that joined in the calm, and asked again with all it has.
@@ -91,17 +93,24 @@ impl World {
             if probe.server_vector.as_ref() != Some(&expected.vector) {
                 broken.push(format!(
                     "{id} {document:?}: the room knows {:?}, the journal {:?}",
-                    probe.server_vector,
-                    expected.vector
+                    probe.server_vector, expected.vector
                 ));
             }
             let lacks = txn.encode_state_as_update_v1(&txn.state_vector());
             let deleted = |bytes: &[u8]| {
-                Update::decode_v1(bytes).ok().map(|update| update.delete_set().encode_v1())
+                Update::decode_v1(bytes)
+                    .ok()
+                    .map(|update| update.delete_set().encode_v1())
             };
-            let answer = probe.answer.as_deref().and_then(deleted).map(|set| set.len());
+            let answer = probe
+                .answer
+                .as_deref()
+                .and_then(deleted)
+                .map(|set| set.len());
             if answer != deleted(&lacks).map(|set| set.len()) {
-                broken.push(format!("{id} {document:?}: probe {number} was answered {answer:?}"));
+                broken.push(format!(
+                    "{id} {document:?}: probe {number} was answered {answer:?}"
+                ));
             }
         }
         broken.into_iter().for_each(|broken| self.violate(broken));
@@ -138,11 +147,15 @@ impl World {
     fn check_service(&mut self, room: usize) {
         let plan = self.plan.rooms[room].clone();
         let journal = self.ledger.journals.get(&plan.id);
-        let counted = journal.map(|journal| journal.counted.clone()).unwrap_or_default();
+        let counted = journal
+            .map(|journal| journal.counted.clone())
+            .unwrap_or_default();
         let mut made = 0;
         for number in 0..self.clients.len() {
             let client = &self.clients[number];
-            let Side::Raw(raw) = &client.side else { continue };
+            let Side::Raw(raw) = &client.side else {
+                continue;
+            };
             if client.plan.room != room || !client.may_write() {
                 continue;
             }
@@ -151,7 +164,8 @@ impl World {
             let all = raw.acked == raw.made && durable == raw.made;
             if plan.kind == Kind::Tally && !all {
                 let (who, made, acked) = (&raw.who, raw.made, raw.acked);
-                let what = format!("{who} made {made}, {acked} are acknowledged, {durable} durable");
+                let what =
+                    format!("{who} made {made}, {acked} are acknowledged, {durable} durable");
                 self.violate(what);
             }
         }
@@ -159,7 +173,10 @@ impl World {
         let sum = counted.entries.values().sum::<u64>();
         let exact = plan.kind == Kind::Tally && (value != made || value != sum);
         if exact || value > made {
-            self.violate(format!("{} counts {value}, {made} were made, {sum} entered", plan.id));
+            self.violate(format!(
+                "{} counts {value}, {made} were made, {sum} entered",
+                plan.id
+            ));
         }
     }
 }

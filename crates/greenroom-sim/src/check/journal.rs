@@ -24,13 +24,19 @@ pub(crate) struct Stored {
 
 impl std::fmt::Debug for Stored {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stored").field("known", &self.known).finish_non_exhaustive()
+        f.debug_struct("Stored")
+            .field("known", &self.known)
+            .finish_non_exhaustive()
     }
 }
 
 impl Default for Stored {
     fn default() -> Self {
-        Self { doc: document(1), known: BTreeMap::new(), deleted: BTreeSet::new() }
+        Self {
+            doc: document(1),
+            known: BTreeMap::new(),
+            deleted: BTreeSet::new(),
+        }
     }
 }
 
@@ -71,12 +77,16 @@ impl Journal {
             return Err(format!("row {first_seq} follows record {}", self.head));
         }
         if row.epoch < self.epoch {
-            return Err(format!("row {first_seq} has epoch {} after {}", row.epoch, self.epoch));
+            return Err(format!(
+                "row {first_seq} has epoch {} after {}",
+                row.epoch, self.epoch
+            ));
         }
         self.epoch = row.epoch;
         for record in row.records {
             self.head += 1;
-            self.take(&record).map_err(|error| format!("record {}: {error}", self.head))?;
+            self.take(&record)
+                .map_err(|error| format!("record {}: {error}", self.head))?;
             self.records.push((self.head, record));
         }
         self.rows.insert(first_seq, data.clone());
@@ -95,7 +105,9 @@ impl Journal {
                     *known = (*known).max(end);
                 }
                 for (client, start, end) in digest.deletions() {
-                    stored.deleted.extend((start..end).map(|clock| (client, clock)));
+                    stored
+                        .deleted
+                        .extend((start..end).map(|clock| (client, clock)));
                 }
                 Ok(())
             }
@@ -114,7 +126,9 @@ impl Counted {
     pub(crate) fn replay(&mut self, record: &Record) -> Result<(), String> {
         match record.kind {
             RecordKind::Saved => {
-                let bytes = record.data[..].try_into().map_err(|_| "a value of 8 bytes")?;
+                let bytes = record.data[..]
+                    .try_into()
+                    .map_err(|_| "a value of 8 bytes")?;
                 self.value = Some(u64::from_be_bytes(bytes));
             }
             RecordKind::Entries => {
@@ -149,8 +163,13 @@ impl Counted {
         let mut reader = Reader::new(data);
         let mut counted = Self::default();
         for _ in 0..reader.var_uint().ok()? {
-            let who = std::str::from_utf8(reader.var_bytes().ok()?).ok()?.to_owned();
-            let n = std::str::from_utf8(reader.var_bytes().ok()?).ok()?.parse().ok()?;
+            let who = std::str::from_utf8(reader.var_bytes().ok()?)
+                .ok()?
+                .to_owned();
+            let n = std::str::from_utf8(reader.var_bytes().ok()?)
+                .ok()?
+                .parse()
+                .ok()?;
             counted.entries.insert(who, n);
         }
         let saved = reader.var_bytes().ok()?;
@@ -160,23 +179,33 @@ impl Counted {
 }
 
 fn read_entry(reader: &mut Reader<'_>) -> Option<(String, u64)> {
-    let who = std::str::from_utf8(reader.var_bytes().ok()?).ok()?.to_owned();
+    let who = std::str::from_utf8(reader.var_bytes().ok()?)
+        .ok()?
+        .to_owned();
     if reader.byte().ok()? != 1 {
         return None;
     }
-    let n = std::str::from_utf8(reader.var_bytes().ok()?).ok()?.parse().ok()?;
+    let n = std::str::from_utf8(reader.var_bytes().ok()?)
+        .ok()?
+        .parse()
+        .ok()?;
     Some((who, n))
 }
 
 /// Takes a document's record apart: its name and the update.
 pub(crate) fn read_document(data: &Bytes) -> Result<(String, Bytes), String> {
     let mut reader = Reader::new(data);
-    let name = reader.var_string().map_err(|error| error.to_string())?.to_owned();
+    let name = reader
+        .var_string()
+        .map_err(|error| error.to_string())?
+        .to_owned();
     Ok((name, data.slice_ref(reader.rest())))
 }
 
 /// Applies an update.
 pub(crate) fn apply(doc: &yrs::Doc, update: &[u8]) -> Result<(), String> {
     let update = Update::decode_v1(update).map_err(|error| error.to_string())?;
-    doc.transact_mut().apply_update(update).map_err(|error| error.to_string())
+    doc.transact_mut()
+        .apply_update(update)
+        .map_err(|error| error.to_string())
 }

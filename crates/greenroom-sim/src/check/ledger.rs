@@ -59,9 +59,19 @@ impl Ledger {
         update: &[u8],
         how: Sighting,
     ) {
-        let Ok(digest) = Digest::read(update) else { return };
-        let stored = self.journals.get(room).and_then(|journal| journal.documents.get(document));
-        let known = |client: u64| stored.and_then(|s| s.known.get(&client)).copied().unwrap_or(0);
+        let Ok(digest) = Digest::read(update) else {
+            return;
+        };
+        let stored = self
+            .journals
+            .get(room)
+            .and_then(|journal| journal.documents.get(document));
+        let known = |client: u64| {
+            stored
+                .and_then(|s| s.known.get(&client))
+                .copied()
+                .unwrap_or(0)
+        };
         let is_new = |(client, start, end): &(u64, u32, u32)| {
             let has = |clock| stored.is_some_and(|s| s.deleted.contains(&(*client, clock)));
             !(*start..*end).all(has)
@@ -75,7 +85,13 @@ impl Ledger {
         let deletions: Vec<_> = digest.deletions().filter(counts).collect();
         if !structs.is_empty() || !deletions.is_empty() {
             let (room, document) = (room.clone(), document.to_owned());
-            self.sights.push_back(Sight { at, room, document, structs, deletions });
+            self.sights.push_back(Sight {
+                at,
+                room,
+                document,
+                structs,
+                deletions,
+            });
         }
     }
 
@@ -89,11 +105,20 @@ impl Ledger {
     }
 
     fn check_sight(&self, sight: &Sight) -> Result<(), String> {
-        let Sight { at, room, document, structs, deletions } = sight;
+        let Sight {
+            at,
+            room,
+            document,
+            structs,
+            deletions,
+        } = sight;
         let journal = self.journals.get(room);
         let stored = journal.and_then(|journal| journal.documents.get(document));
         for (client, end) in structs {
-            let known = stored.and_then(|stored| stored.known.get(client)).copied().unwrap_or(0);
+            let known = stored
+                .and_then(|stored| stored.known.get(client))
+                .copied()
+                .unwrap_or(0);
             if known < *end {
                 return Err(format!(
                     "{room} {document:?}: {client} was seen up to {end} at {at}, the journal has {known}"
@@ -125,7 +150,11 @@ impl Ledger {
     ) -> Result<(), String> {
         let mut store = store.clone();
         for RoomPlan { id: room, .. } in rooms {
-            let read = StoreRequest::Read { room: room.clone(), from_seq: 1, bytes_max: usize::MAX };
+            let read = StoreRequest::Read {
+                room: room.clone(),
+                from_seq: 1,
+                bytes_max: usize::MAX,
+            };
             let StoreReply::Rows { rows, .. } = store.apply(read) else {
                 return Err(format!("{room}: no rows are given"));
             };
@@ -145,7 +174,10 @@ impl Ledger {
 /// The store's rows are a tail of the journal, and perhaps more.
 fn check_rows(journal: &mut Journal, rows: &[Row]) -> Result<(), String> {
     let first = rows.first().map_or(journal.head + 1, |row| row.first_seq);
-    let mut kept = journal.rows.range(first..).map(|(seq, data)| (*seq, data.clone()));
+    let mut kept = journal
+        .rows
+        .range(first..)
+        .map(|(seq, data)| (*seq, data.clone()));
     let mut further = Vec::new();
     for row in rows {
         match kept.next() {
@@ -157,28 +189,34 @@ fn check_rows(journal: &mut Journal, rows: &[Row]) -> Result<(), String> {
     if let Some((seq, _)) = kept.next() {
         return Err(format!("row {seq} was synced and is gone"));
     }
-    further.into_iter().try_for_each(|row| journal.append(row.first_seq, &row.data))
+    further
+        .into_iter()
+        .try_for_each(|row| journal.append(row.first_seq, &row.data))
 }
 
 /// Each kept snapshot and the rows behind it give what the whole journal gives.
-fn check_snapshots(
-    journal: &Journal,
-    rows: &[Row],
-    snapshots: &[Snapshot],
-) -> Result<(), String> {
+fn check_snapshots(journal: &Journal, rows: &[Row], snapshots: &[Snapshot]) -> Result<(), String> {
     let first = rows.first().map_or(journal.head + 1, |row| row.first_seq);
     let has = |part: &Part| snapshots.iter().any(|snapshot| snapshot.part == *part);
-    let documents = journal.documents.keys().map(|name| Part::Document(name.clone()));
+    let documents = journal
+        .documents
+        .keys()
+        .map(|name| Part::Document(name.clone()));
     let service = journal.counted.value.map(|_| Part::Service);
     for part in documents.chain(service).filter(|part| !has(part)) {
         if first > 1 {
-            return Err(format!("{} has no snapshot, the journal starts at {first}", part.name()));
+            return Err(format!(
+                "{} has no snapshot, the journal starts at {first}",
+                part.name()
+            ));
         }
     }
     for snapshot in snapshots {
         let (part, seq) = (snapshot.part.name(), snapshot.seq);
         if first > seq + 1 {
-            return Err(format!("{part}: snapshot at {seq}, the journal starts at {first}"));
+            return Err(format!(
+                "{part}: snapshot at {seq}, the journal starts at {first}"
+            ));
         }
         let data = open_snapshot(&snapshot.data, journal.incarnation, seq)
             .map_err(|error| format!("{part}: snapshot at {seq}: {error}"))?;
@@ -199,17 +237,27 @@ fn check_document(journal: &Journal, name: &str, seq: u64, data: &Bytes) -> Resu
     for _ in 0..reader.var_uint().map_err(short)? {
         apply(&doc, reader.var_bytes().map_err(short)?)?;
     }
-    for (_, record) in journal.records.iter().filter(|(at, r)| *at > seq && r.kind == RecordKind::Document) {
+    for (_, record) in journal
+        .records
+        .iter()
+        .filter(|(at, r)| *at > seq && r.kind == RecordKind::Document)
+    {
         let (of, update) = read_document(&record.data)?;
         if of == name {
             apply(&doc, &update)?;
         }
     }
-    let stored = journal.documents.get(name).ok_or("nothing was written to it")?;
+    let stored = journal
+        .documents
+        .get(name)
+        .ok_or("nothing was written to it")?;
     // Where something is missing in the middle, what stands behind it may be shown or may wait.
     let (expected, found) = (seen(&stored.doc), seen(&doc));
     if expected != found && is_whole(&stored.doc) {
-        return Err(format!("it and the journal differ: {}", found.difference(&expected)));
+        return Err(format!(
+            "it and the journal differ: {}",
+            found.difference(&expected)
+        ));
     }
     Ok(())
 }
@@ -221,9 +269,13 @@ fn is_whole(doc: &yrs::Doc) -> bool {
         return false;
     }
     let state = txn.encode_state_as_update_v1(&yrs::StateVector::default());
-    let Ok(digest) = Digest::read(&state) else { return false };
+    let Ok(digest) = Digest::read(&state) else {
+        return false;
+    };
     let mut ends = BTreeMap::new();
-    digest.structs().all(|(client, start, end)| ends.insert(client, end).unwrap_or(0) == start)
+    digest
+        .structs()
+        .all(|(client, start, end)| ends.insert(client, end).unwrap_or(0) == start)
 }
 
 fn check_service(journal: &Journal, seq: u64, data: &Bytes) -> Result<(), String> {
@@ -232,7 +284,10 @@ fn check_service(journal: &Journal, seq: u64, data: &Bytes) -> Result<(), String
         counted.replay(record)?;
     }
     if counted != journal.counted {
-        return Err(format!("gives {counted:?}, the journal {:?}", journal.counted));
+        return Err(format!(
+            "gives {counted:?}, the journal {:?}",
+            journal.counted
+        ));
     }
     Ok(())
 }

@@ -33,20 +33,33 @@ impl World {
         if task.kind == Kind::Collab {
             return;
         }
-        let Some((Opcode::Text, payload, _)) = read_server_frame(frame) else { return };
+        let Some((Opcode::Text, payload, _)) = read_server_frame(frame) else {
+            return;
+        };
         let text = String::from_utf8_lossy(payload).into_owned();
-        let counted = self.ledger.journals.get(&task.id).map(|journal| journal.counted.clone());
+        let counted = self
+            .ledger
+            .journals
+            .get(&task.id)
+            .map(|journal| journal.counted.clone());
         let counted = counted.unwrap_or_default();
-        if let Some(value) = text.strip_prefix("new value: ").and_then(|v| v.parse::<u64>().ok()) {
+        if let Some(value) = text
+            .strip_prefix("new value: ")
+            .and_then(|v| v.parse::<u64>().ok())
+        {
             if counted.value.is_none_or(|durable| durable < value) {
                 let durable = counted.value;
                 self.violate(format!("{} told {value}, {durable:?} is durable", task.id));
             }
         } else if let Some(ack) = text.strip_prefix("ack ") {
-            let acked = ack.split_once(' ').map(|(who, n)| (who, n.parse::<u64>().unwrap_or(u64::MAX)));
+            let acked = ack
+                .split_once(' ')
+                .map(|(who, n)| (who, n.parse::<u64>().unwrap_or(u64::MAX)));
             let durable = acked.and_then(|(who, _)| counted.entries.get(who)).copied();
             if acked.is_none_or(|(_, n)| durable.is_none_or(|durable| durable < n)) {
-                self.violate(format!("node {node} told conn {conn} {text:?}, {durable:?} is durable"));
+                self.violate(format!(
+                    "node {node} told conn {conn} {text:?}, {durable:?} is durable"
+                ));
             }
         }
     }
@@ -60,7 +73,10 @@ impl World {
         let max = places * (limits.outbox_bytes_max + frame_max);
         if task.room.outbox_bytes() > max {
             let bytes = task.room.outbox_bytes();
-            self.violate(format!("{} holds {bytes} bytes to be sent, {max} are allowed", task.id));
+            self.violate(format!(
+                "{} holds {bytes} bytes to be sent, {max} are allowed",
+                task.id
+            ));
         }
     }
 
@@ -117,12 +133,15 @@ impl World {
         let seer = &self.clients[client];
         let conn = seer.conn.and_then(|conn| self.conns.get(&conn));
         // What a node relays that was taken over may be lost: its append is refused.
-        let deposed = conn.and_then(|c| self.nodes.get(&c.node)).is_none_or(|node| node.deposed);
+        let deposed = conn
+            .and_then(|c| self.nodes.get(&c.node))
+            .is_none_or(|node| node.deposed);
         if deposed || self.store_fails() {
             return;
         }
         let room = self.plan.rooms[seer.plan.room].id.clone();
-        self.ledger.saw(self.now, (&room, seer.plan.document), update, how);
+        self.ledger
+            .saw(self.now, (&room, seer.plan.document), update, how);
     }
 
     /// A batch of the store was answered.
@@ -133,7 +152,10 @@ impl World {
                 (StoreRequest::Append(append), StoreReply::Done) => {
                     let newest = self.disk.leases.get(&append.room);
                     if newest.is_some_and(|lease| lease.epoch > append.lease.epoch) || !synced {
-                        self.violate(format!("{} was appended to under an old lease", append.room));
+                        self.violate(format!(
+                            "{} was appended to under an old lease",
+                            append.room
+                        ));
                     }
                     if let Err(broken) = self.ledger.appended(append) {
                         self.violate(broken);
@@ -165,7 +187,12 @@ impl World {
             return self.ledger.forget_seen();
         }
         // An append under way, then the next; each waits for a batch under way and for its own.
-        let disk = self.plan.disk.end() * 2 + if self.has(Fault::SlowStore) { SECOND } else { 0 };
+        let disk = self.plan.disk.end() * 2
+            + if self.has(Fault::SlowStore) {
+                SECOND
+            } else {
+                0
+            };
         let bound = self.plan.limits.commit_window_ms * MS + 5 * disk + 50 * MS;
         if let Err(broken) = self.ledger.check_seen(self.now.saturating_sub(bound)) {
             self.violate(broken);

@@ -30,9 +30,19 @@ impl Awareness {
     /// The table of a new tab. Its own state is empty, and at a clock that nobody takes notice of
     /// until it is renewed; a silent one has none, as programs do that only read.
     pub(crate) fn new(own: u64, silent: bool, now: u64) -> Self {
-        let meta = BTreeMap::from([(own, Meta { clock: 0, updated: now })]);
+        let meta = BTreeMap::from([(
+            own,
+            Meta {
+                clock: 0,
+                updated: now,
+            },
+        )]);
         let empty = (own, Bytes::from_static(b"{}"));
-        Self { own, states: (!silent).then_some(empty).into_iter().collect(), meta }
+        Self {
+            own,
+            states: (!silent).then_some(empty).into_iter().collect(),
+            meta,
+        }
     }
 
     /// The states of those who are there.
@@ -51,7 +61,9 @@ impl Awareness {
 
     /// One's own state, to be told on a new connection.
     pub(crate) fn encode_own(&self) -> Option<Bytes> {
-        self.states.contains_key(&self.own).then(|| self.encode(&[self.own]))
+        self.states
+            .contains_key(&self.own)
+            .then(|| self.encode(&[self.own]))
     }
 
     /// All that one knows.
@@ -76,14 +88,21 @@ impl Awareness {
                 continue;
             }
             if !removes {
-                self.states.insert(client, Bytes::copy_from_slice(json.as_bytes()));
+                self.states
+                    .insert(client, Bytes::copy_from_slice(json.as_bytes()));
             } else if client == self.own && here {
                 // Nobody else may remove this client.
                 clock += 1;
             } else {
                 self.states.remove(&client);
             }
-            self.meta.insert(client, Meta { clock, updated: now });
+            self.meta.insert(
+                client,
+                Meta {
+                    clock,
+                    updated: now,
+                },
+            );
             changed.push(client);
         }
         (!changed.is_empty()).then(|| self.encode(&changed))

@@ -54,7 +54,9 @@ pub(crate) struct Editor {
 
 impl std::fmt::Debug for Editor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Editor").field("client", &self.client).finish_non_exhaustive()
+        f.debug_struct("Editor")
+            .field("client", &self.client)
+            .finish_non_exhaustive()
     }
 }
 
@@ -83,17 +85,25 @@ pub(crate) struct Seen {
 /// The clocks of a state vector: those at zero say nothing.
 pub(crate) fn clocks(vector: &StateVector) -> BTreeMap<u64, u32> {
     let known = vector.iter().filter(|(_, clock)| **clock > 0);
-    known.map(|(client, clock)| (client.get(), *clock)).collect()
+    known
+        .map(|(client, clock)| (client.get(), *clock))
+        .collect()
 }
 
 /// What people see of `doc`.
 pub(crate) fn seen(doc: &yrs::Doc) -> Seen {
     let (text, map) = (doc.get_or_insert_text("text"), doc.get_or_insert_map("map"));
     let txn = doc.transact();
-    let mut entries: Vec<_> =
-        map.iter(&txn).map(|(key, value)| (key.to_string(), value.to_string(&txn))).collect();
+    let mut entries: Vec<_> = map
+        .iter(&txn)
+        .map(|(key, value)| (key.to_string(), value.to_string(&txn)))
+        .collect();
     entries.sort();
-    Seen { text: text.get_string(&txn), map: entries, vector: clocks(&txn.state_vector()) }
+    Seen {
+        text: text.get_string(&txn),
+        map: entries,
+        vector: clocks(&txn.state_vector()),
+    }
 }
 
 impl Seen {
@@ -102,7 +112,12 @@ impl Seen {
         if self.vector != other.vector {
             return format!("{:?} and {:?}", self.vector, other.vector);
         }
-        let same = self.text.chars().zip(other.text.chars()).take_while(|(a, b)| a == b).count();
+        let same = self
+            .text
+            .chars()
+            .zip(other.text.chars())
+            .take_while(|(a, b)| a == b)
+            .count();
         let rest = |text: &str| text.chars().skip(same).take(20).collect::<String>();
         format!(
             "same vector {:?}; text from {same} on: {:?} and {:?}; {:?} and {:?}",
@@ -161,8 +176,12 @@ impl Editor {
         self.writes += 1;
         let update = {
             let mut txn = self.doc.transact_mut();
-            let units: Vec<u32> =
-                self.text.get_string(&txn).chars().map(|c| c.len_utf16() as u32).collect();
+            let units: Vec<u32> = self
+                .text
+                .get_string(&txn)
+                .chars()
+                .map(|c| c.len_utf16() as u32)
+                .collect();
             let at = rng.below(units.len() as u64 + 1) as usize;
             let offset = units[..at].iter().sum();
             let kind = rng.below(10);
@@ -171,9 +190,12 @@ impl Editor {
                 self.map.insert(&mut txn, key, self.writes as i64);
             } else if kind < 5 && at < units.len() {
                 let end = (at + rng.within(1..=6) as usize).min(units.len());
-                self.text.remove_range(&mut txn, offset, units[at..end].iter().sum());
+                self.text
+                    .remove_range(&mut txn, offset, units[at..end].iter().sum());
             } else {
-                let chunk: String = (0..rng.within(1..=9)).map(|_| *rng.pick(&ALPHABET)).collect();
+                let chunk: String = (0..rng.within(1..=9))
+                    .map(|_| *rng.pick(&ALPHABET))
+                    .collect();
                 self.text.insert(&mut txn, offset, &chunk);
             }
             Bytes::from(txn.encode_update_v1())
@@ -191,12 +213,17 @@ impl Editor {
 
     /// Looks at the clock.
     pub(crate) fn tick(&mut self, now: u64) -> Vec<Message> {
-        self.awareness.tick(now).iter().map(|body| message(&[1], body)).collect()
+        self.awareness
+            .tick(now)
+            .iter()
+            .map(|body| message(&[1], body))
+            .collect()
     }
 
     /// A binary frame has come; what it was about, and what the provider says to it.
     pub(crate) fn heard(&mut self, payload: &[u8], now: u64) -> (Heard, Vec<Message>) {
-        self.read(payload, now).unwrap_or((Heard::Nonsense, Vec::new()))
+        self.read(payload, now)
+            .unwrap_or((Heard::Nonsense, Vec::new()))
     }
 
     fn read(&mut self, payload: &[u8], now: u64) -> Option<(Heard, Vec<Message>)> {

@@ -91,12 +91,21 @@ impl World {
         }
         if self.now < client.away_until {
             let at = client.away_until;
-            return self.queue.plan(at, Event::Connect { client: number, attempt });
+            return self.queue.plan(
+                at,
+                Event::Connect {
+                    client: number,
+                    attempt,
+                },
+            );
         }
         let latency = self.rng.within(self.plan.latency.clone());
         let node = self.current.filter(|node| !self.nodes[node].stopping);
         let Some(node) = node else {
-            let learns = Event::ClientLearns { client: number, conn: None };
+            let learns = Event::ClientLearns {
+                client: number,
+                conn: None,
+            };
             return self.queue.plan(self.now + latency, learns);
         };
         let conn = self.next_conn;
@@ -131,26 +140,37 @@ impl World {
         let at = (self.now + backoff + self.rng.below(20 * MS)).max(client.away_until);
         let attempt = client.attempt;
         self.line(format_args!("client {number} lost its connection"));
-        self.queue.plan(at, Event::Connect { client: number, attempt });
+        self.queue.plan(
+            at,
+            Event::Connect {
+                client: number,
+                attempt,
+            },
+        );
     }
 
     /// A client ends its connection: a tab is closed, or its watchdog bites.
     pub(crate) fn hang_up(&mut self, number: usize) {
-        let Some(conn) = self.clients[number].conn else { return };
+        let Some(conn) = self.clients[number].conn else {
+            return;
+        };
         self.push_up(conn, Up::Close);
         self.client_learns(number, Some(conn));
     }
 
     /// The next frame of the server reaches the client.
     pub(crate) fn down(&mut self, number: u64) {
-        let Some(conn) = self.conns.get_mut(&number).filter(|conn| !conn.cut) else { return };
+        let Some(conn) = self.conns.get_mut(&number).filter(|conn| !conn.cut) else {
+            return;
+        };
         if conn.stalled_until > self.now && conn.client_there {
             let at = conn.stalled_until;
             return self.queue.plan(at, Event::Down { conn: number });
         }
         let Some(item) = conn.down.pop() else { return };
         if let Some(at) = conn.down.next_at() {
-            self.queue.plan(at.max(self.now), Event::Down { conn: number });
+            self.queue
+                .plan(at.max(self.now), Event::Down { conn: number });
         }
         let client = conn.client;
         if conn.client_there {
@@ -187,7 +207,10 @@ impl World {
 
     fn client_frame(&mut self, number: usize, conn: u64, frame: &Bytes) {
         let sum = crc32fast::hash(frame);
-        self.line(format_args!("client {number} hears {} bytes {sum:08x}", frame.len()));
+        self.line(format_args!(
+            "client {number} hears {} bytes {sum:08x}",
+            frame.len()
+        ));
         let Some((opcode, payload, _)) = read_server_frame(frame) else {
             return self.violate(format!("client {number} cannot read a frame"));
         };
@@ -207,7 +230,9 @@ impl World {
             Side::Editor(editor) => {
                 let (heard, say) = editor.heard(payload, now);
                 match heard {
-                    Heard::Nonsense => self.violate(format!("editor {number} cannot read a message")),
+                    Heard::Nonsense => {
+                        self.violate(format!("editor {number} cannot read a message"))
+                    }
                     Heard::Update(update) => self.saw_update(number, &update, Sighting::Relayed),
                     Heard::Answer(update) => self.saw_update(number, &update, Sighting::Answer),
                     Heard::Denied(reason) => self.line(format_args!("client {number}: {reason}")),
@@ -224,7 +249,9 @@ impl World {
     }
 
     fn client_closed(&mut self, number: usize, conn: u64, payload: &[u8]) {
-        let code = payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code));
+        let code = payload
+            .first_chunk()
+            .map_or(1005, |code| u16::from_be_bytes(*code));
         let protocol = self.clients[number].protocol();
         let mut reasons = CloseReason::ALL.into_iter();
         let reason = reasons.find(|reason| reason.close(protocol).code == code);
@@ -241,7 +268,9 @@ impl World {
     /// A client sends messages.
     pub(crate) fn client_says(&mut self, number: usize, messages: Vec<Message>) {
         let client = &self.clients[number];
-        let Some(conn) = client.conn.filter(|_| client.open) else { return };
+        let Some(conn) = client.conn.filter(|_| client.open) else {
+            return;
+        };
         for message in messages {
             self.push_up(conn, Up::Message(message));
         }
@@ -249,7 +278,9 @@ impl World {
 
     fn push_up(&mut self, number: u64, item: Up) {
         let latency = self.rng.within(self.plan.latency.clone());
-        let Some(conn) = self.conns.get_mut(&number) else { return };
+        let Some(conn) = self.conns.get_mut(&number) else {
+            return;
+        };
         let first = conn.up.push(self.now + latency, 0, item);
         if let Some(at) = first.filter(|_| !conn.cut) {
             self.queue.plan(at, Event::Up { conn: number });
@@ -269,24 +300,31 @@ impl World {
             }
         }
         self.client_says(number, say);
-        self.queue.plan(now + 3 * SECOND, Event::Tick { client: number });
+        self.queue
+            .plan(now + 3 * SECOND, Event::Tick { client: number });
     }
 
     fn watchdog(&mut self, number: usize) {
         self.line(format_args!("client {number} heard nothing for too long"));
-        let conn = self.clients[number].conn.and_then(|conn| self.conns.get(&conn));
+        let conn = self.clients[number]
+            .conn
+            .and_then(|conn| self.conns.get(&conn));
         let faulty = conn.is_some_and(|conn| conn.cut || conn.stalled_until + SECOND > self.now);
         if !faulty {
-            self.violate(format!("client {number} heard nothing for 30 s on a sound connection"));
+            self.violate(format!(
+                "client {number} heard nothing for 30 s on a sound connection"
+            ));
         }
         self.hang_up(number);
-        self.queue.plan(self.now + 3 * SECOND, Event::Tick { client: number });
+        self.queue
+            .plan(self.now + 3 * SECOND, Event::Tick { client: number });
     }
 
     /// A client writes.
     pub(crate) fn client_writes(&mut self, number: usize) {
         let wait = self.rng.wait(self.plan.write_wait) + MS;
-        self.queue.plan(self.now + wait, Event::Write { client: number });
+        self.queue
+            .plan(self.now + wait, Event::Write { client: number });
         let client = &mut self.clients[number];
         if let Side::Raw(raw) = &mut client.side
             && client.open

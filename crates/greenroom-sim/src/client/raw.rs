@@ -23,7 +23,15 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) const fn new(who: String, kind: Kind) -> Self {
-        Self { who, kind, made: 0, acked: 0, sent: 0, heard: None, refused: false }
+        Self {
+            who,
+            kind,
+            made: 0,
+            acked: 0,
+            sent: 0,
+            heard: None,
+            refused: false,
+        }
     }
 
     /// A new connection: what was not acknowledged is sent again.
@@ -59,7 +67,9 @@ impl Raw {
         }
         let first = self.sent + 1;
         self.sent = self.made;
-        (first..=self.made).map(|n| Message::from(format!("add {} {n}", self.who))).collect()
+        (first..=self.made)
+            .map(|n| Message::from(format!("add {} {n}", self.who)))
+            .collect()
     }
 
     /// A text frame has come; an error when it breaks a promise.
@@ -71,10 +81,15 @@ impl Raw {
                 return Err(format!("{} heard {value} after {before:?}", self.who));
             }
         } else if let Some(acked) = text.strip_prefix("ack ") {
-            let n = acked.strip_prefix(&self.who).and_then(|n| n.trim().parse().ok());
+            let n = acked
+                .strip_prefix(&self.who)
+                .and_then(|n| n.trim().parse().ok());
             let n: u64 = n.ok_or_else(|| format!("{} heard {text:?}", self.who))?;
             if n > self.made {
-                return Err(format!("{} was acknowledged {n} of {}", self.who, self.made));
+                return Err(format!(
+                    "{} was acknowledged {n} of {}",
+                    self.who, self.made
+                ));
             }
             self.acked = self.acked.max(n);
         } else if text.starts_with("{\"error\"") {

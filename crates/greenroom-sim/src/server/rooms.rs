@@ -27,17 +27,24 @@ impl World {
         if self.current.is_some() {
             return;
         }
-        let jump = if self.plan.clock_jumps { self.rng.below(7_200_000) } else { 3_600_000 };
+        let jump = if self.plan.clock_jumps {
+            self.rng.below(7_200_000)
+        } else {
+            3_600_000
+        };
         let node = self.next_node;
         self.next_node += 1;
         self.line(format_args!("node {node} starts, clock {jump}"));
-        self.nodes.insert(node, Node::new(WALL_CLOCK_MS - 3_600_000 + jump));
+        self.nodes
+            .insert(node, Node::new(WALL_CLOCK_MS - 3_600_000 + jump));
         self.current = Some(node);
     }
 
     /// A node stops in order: rooms drain, then it is gone.
     pub(crate) fn stop_node(&mut self, node: u32) {
-        let Some(stopping) = self.nodes.get_mut(&node).filter(|node| !node.stopping) else { return };
+        let Some(stopping) = self.nodes.get_mut(&node).filter(|node| !node.stopping) else {
+            return;
+        };
         stopping.stopping = true;
         let (running, actions) = stopping.registry.stop();
         self.line(format_args!("node {node} stops, {} rooms", running.len()));
@@ -83,7 +90,9 @@ impl World {
 
     /// Another node takes over; the old one still runs for a while.
     pub(crate) fn fail_over(&mut self) {
-        let Some(old) = self.current.take() else { return };
+        let Some(old) = self.current.take() else {
+            return;
+        };
         self.line(format_args!("node {old} is taken over"));
         if let Some(node) = self.nodes.get_mut(&old) {
             node.deposed = true;
@@ -98,10 +107,14 @@ impl World {
 
     /// A node dies alone.
     pub(crate) fn kill_node(&mut self, node: u32) {
-        let Some(gone) = self.nodes.get(&node) else { return };
+        let Some(gone) = self.nodes.get(&node) else {
+            return;
+        };
         if gone.stopping && !gone.deposed {
             let rooms = gone.registry.running();
-            self.violate(format!("node {node} did not stop in time, {rooms} rooms are left"));
+            self.violate(format!(
+                "node {node} did not stop in time, {rooms} rooms are left"
+            ));
         }
         self.nodes.remove(&node);
         self.line(format_args!("node {node} dies"));
@@ -115,11 +128,17 @@ impl World {
             match action {
                 Action::Start(room, instance) => self.start_room(node, room, instance),
                 Action::Grant(waiter, instance) => {
-                    let conn = self.nodes.get_mut(&node).and_then(|n| n.waiters.remove(&waiter));
+                    let conn = self
+                        .nodes
+                        .get_mut(&node)
+                        .and_then(|n| n.waiters.remove(&waiter));
                     self.grant(node, conn, instance);
                 }
                 Action::Refuse(waiter, why) => {
-                    let conn = self.nodes.get_mut(&node).and_then(|n| n.waiters.remove(&waiter));
+                    let conn = self
+                        .nodes
+                        .get_mut(&node)
+                        .and_then(|n| n.waiters.remove(&waiter));
                     let reason = match why {
                         Refused::Unavailable => CloseReason::RoomFault,
                         Refused::Moved => CloseReason::Moved,
@@ -141,8 +160,12 @@ impl World {
 
     /// Tells the registry that a room's life ended.
     pub(crate) fn room_ended(&mut self, node: u32, instance: Instance, ended: Ended) {
-        let Some(there) = self.nodes.get_mut(&node) else { return };
-        let Some(id) = there.rooms.get(&instance).map(|task| task.id.clone()) else { return };
+        let Some(there) = self.nodes.get_mut(&node) else {
+            return;
+        };
+        let Some(id) = there.rooms.get(&instance).map(|task| task.id.clone()) else {
+            return;
+        };
         let time = there.room_time(self.now);
         let actions = there.registry.ended(time, &id, instance, ended);
         self.carry_out(node, actions);
@@ -157,11 +180,17 @@ impl World {
             limits: self.plan.limits.clone(),
             seed: self.rng.next(),
         };
-        let Some(there) = self.nodes.get_mut(&node) else { return };
+        let Some(there) = self.nodes.get_mut(&node) else {
+            return;
+        };
         if there.rooms.values().any(|task| task.id == id) {
             return self.violate(format!("{id} runs twice on node {node}"));
         }
-        let room = Room::new(config, behaviours(kind, self.bug), there.room_time(self.now));
+        let room = Room::new(
+            config,
+            behaviours(kind, self.bug),
+            there.room_time(self.now),
+        );
         let task = RoomTask {
             id: id.clone(),
             kind,
@@ -180,12 +209,19 @@ impl World {
 
     /// A waiter has its room.
     fn grant(&mut self, node: u32, conn: Option<u64>, instance: Instance) {
-        let Some(there) = self.nodes.get_mut(&node) else { return };
+        let Some(there) = self.nodes.get_mut(&node) else {
+            return;
+        };
         let Some(task) = there.rooms.get_mut(&instance) else {
-            return self.violate(format!("a waiter was granted room #{}, which is gone", instance.0));
+            return self.violate(format!(
+                "a waiter was granted room #{}, which is gone",
+                instance.0
+            ));
         };
         let waits = |n: &u64| {
-            self.conns.get(n).is_some_and(|c| matches!(c.server, ServerEnd::Waiting(_)))
+            self.conns
+                .get(n)
+                .is_some_and(|c| matches!(c.server, ServerEnd::Waiting(_)))
         };
         let Some(number) = conn.filter(waits) else {
             // It went away meanwhile and gives its reference back.
@@ -198,7 +234,10 @@ impl World {
         let client = &self.clients[conn.client];
         let hello = Hello {
             conn: ConnId { node, n: number },
-            user: client.plan.named.then(|| UserId::new(&format!("user{}", conn.client))),
+            user: client
+                .plan
+                .named
+                .then(|| UserId::new(&format!("user{}", conn.client))),
             rights: client.plan.rights,
             protocol: client.protocol(),
             document: match task.kind {
@@ -210,14 +249,19 @@ impl World {
         };
         task.mail.push_back(Mail::Join(session, hello, number));
         self.push_down(number, Down::Opened, 0);
-        self.queue.plan(self.now + 5 * SECOND, Event::Beat { conn: number });
+        self.queue
+            .plan(self.now + 5 * SECOND, Event::Beat { conn: number });
         self.plan_turn(node, instance);
     }
 
     /// Tells a room at once.
     pub(crate) fn order(&mut self, node: u32, instance: Instance, order: Order) {
-        let Some(there) = self.nodes.get_mut(&node) else { return };
-        let Some(task) = there.rooms.get_mut(&instance) else { return };
+        let Some(there) = self.nodes.get_mut(&node) else {
+            return;
+        };
+        let Some(task) = there.rooms.get_mut(&instance) else {
+            return;
+        };
         task.orders.push_back(order);
         self.plan_turn(node, instance);
     }

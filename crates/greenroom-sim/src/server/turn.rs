@@ -32,7 +32,10 @@ impl World {
     }
 
     fn plan_turn_at(&mut self, node: u32, instance: Instance, at: u64) {
-        let there = self.nodes.get_mut(&node).and_then(|node| node.rooms.get_mut(&instance));
+        let there = self
+            .nodes
+            .get_mut(&node)
+            .and_then(|node| node.rooms.get_mut(&instance));
         let Some(task) = there else { return };
         if task.turn_at.is_none_or(|planned| planned > at) {
             task.turn_at = Some(at);
@@ -42,13 +45,17 @@ impl World {
 
     /// A room's task runs.
     pub(crate) fn turn(&mut self, node: u32, instance: Instance) {
-        let Some(there) = self.nodes.get_mut(&node) else { return };
+        let Some(there) = self.nodes.get_mut(&node) else {
+            return;
+        };
         // An earlier turn was planned meanwhile, and this one is void.
         let due = |task: &RoomTask| task.turn_at == Some(self.now);
         if !there.rooms.get(&instance).is_some_and(due) {
             return;
         }
-        let Some(mut task) = there.rooms.remove(&instance) else { return };
+        let Some(mut task) = there.rooms.remove(&instance) else {
+            return;
+        };
         task.turn_at = None;
         let idle_before = !self.inputs(node, &mut task);
         if idle_before {
@@ -85,7 +92,8 @@ impl World {
             some = true;
             if let Some(input) = input {
                 self.line(format_args!("{} {}", task.id, name_of(&input)));
-                task.room.handle_input(self.nodes[&node].room_time(self.now), input);
+                task.room
+                    .handle_input(self.nodes[&node].room_time(self.now), input);
             }
         }
         some
@@ -109,10 +117,20 @@ impl World {
             return;
         }
         let second = self.now / SECOND;
-        task.timeouts = (second, if task.timeouts.0 == second { task.timeouts.1 + 1 } else { 1 });
+        task.timeouts = (
+            second,
+            if task.timeouts.0 == second {
+                task.timeouts.1 + 1
+            } else {
+                1
+            },
+        );
         if task.timeouts.1 > TIMEOUTS_PER_SECOND_MAX {
             let state = task.room.state();
-            self.violate(format!("{} ({state:?}) wants to be called again and again", task.id));
+            self.violate(format!(
+                "{} ({state:?}) wants to be called again and again",
+                task.id
+            ));
         }
         self.line(format_args!("{} timeout", task.id));
         task.room.handle_input(time, Input::Timeout);
@@ -129,20 +147,39 @@ impl World {
                     }
                 }
                 Output::Store(store_task, request) => {
-                    self.line(format_args!("{} asks the store {}", task.id, kind_of(&request)));
-                    let asked = Asked { node, instance, task: store_task, request };
+                    self.line(format_args!(
+                        "{} asks the store {}",
+                        task.id,
+                        kind_of(&request)
+                    ));
+                    let asked = Asked {
+                        node,
+                        instance,
+                        task: store_task,
+                        request,
+                    };
                     self.ask_disk(asked);
                 }
                 Output::Compute(id, job) => {
                     let at = self.now + self.rng.within(self.plan.compute.clone());
                     self.line(format_args!("{} starts job {}", task.id, id.0));
-                    self.queue.plan(at, Event::Computed { node, instance, id, job });
+                    self.queue.plan(
+                        at,
+                        Event::Computed {
+                            node,
+                            instance,
+                            id,
+                            job,
+                        },
+                    );
                 }
                 Output::Task(..) => self.violate("no service here starts tasks".to_owned()),
                 Output::Idle => {
                     let empty = task.mail.is_empty();
                     if let Some(there) = self.nodes.get_mut(&node) {
-                        after.actions.extend(there.registry.idle(&task.id, instance, empty));
+                        after
+                            .actions
+                            .extend(there.registry.idle(&task.id, instance, empty));
                     }
                 }
                 Output::Note(text) => self.note(&task.id.clone(), &text),
@@ -156,7 +193,9 @@ impl World {
             task.live = true;
             self.line(format_args!("{} #{} is live", task.id, instance.0));
             if let Some(there) = self.nodes.get_mut(&node) {
-                after.actions.extend(there.registry.loaded(&task.id, instance));
+                after
+                    .actions
+                    .extend(there.registry.loaded(&task.id, instance));
             }
         }
         after
@@ -186,7 +225,9 @@ impl World {
     fn stand_again(&mut self, node: u32, instance: Instance, task: RoomTask, after: After) {
         let waits = !task.orders.is_empty() || (task.room.accepts() && !task.mail.is_empty());
         let timeout = task.room.poll_timeout();
-        let Some(there) = self.nodes.get_mut(&node) else { return };
+        let Some(there) = self.nodes.get_mut(&node) else {
+            return;
+        };
         let timeout = timeout.map(|at| there.virtual_time(at));
         there.rooms.insert(instance, task);
         self.carry_out(node, after.actions);
@@ -201,8 +242,12 @@ impl World {
     }
 
     fn room_ended_for_good(&mut self, node: u32, instance: Instance, ended: Ended) {
-        let Some(there) = self.nodes.get_mut(&node) else { return };
-        let Some(task) = there.rooms.remove(&instance) else { return };
+        let Some(there) = self.nodes.get_mut(&node) else {
+            return;
+        };
+        let Some(task) = there.rooms.remove(&instance) else {
+            return;
+        };
         let time = there.room_time(self.now);
         let actions = there.registry.ended(time, &task.id, instance, ended);
         self.carry_out(node, actions);
@@ -211,7 +256,9 @@ impl World {
 
     /// Writes what waits for `session`, for as long as its connection takes it.
     fn flush(&mut self, node: u32, task: &mut RoomTask, session: SessionId) {
-        let Some(number) = task.seats.get(&session).copied() else { return };
+        let Some(number) = task.seats.get(&session).copied() else {
+            return;
+        };
         let blocked = |world: &Self| world.conns.get(&number).is_some_and(|conn| conn.blocked);
         while !blocked(self) {
             let mut frames = Vec::new();

@@ -57,6 +57,9 @@ pub(crate) struct Document {
     /// Updates whose causes are not known here; not in the shadow.
     parked: Vec<(u64, Bytes, Digest)>,
     parked_bytes: usize,
+    /// The shadow with what is parked in it: what peers have who got everything. As long as nothing
+    /// is parked there is none.
+    seen: Option<Shadow>,
     /// Updates that yrs could not take in; in the shadow.
     unmergeable: Vec<(u64, Bytes)>,
     /// The document cannot be built: joiners get its raw updates.
@@ -92,6 +95,7 @@ impl Document {
             tail_bytes: 0,
             parked: loaded.parked,
             parked_bytes: 0,
+            seen: None,
             unmergeable: loaded.unmergeable,
             broken: false,
             engine: None,
@@ -100,6 +104,7 @@ impl Document {
             wants_snapshot: false,
         };
         document.count_bytes();
+        document.look_again();
         document.unstored_bytes = document.tail_bytes;
         document
     }
@@ -116,14 +121,14 @@ impl Document {
 
     /// Says what the room has, so that the peer sends what it has more.
     pub(crate) fn ask(&self, to: To, cx: &mut Cx<'_>) {
-        let vector = self.shadow.encode_state_vector();
+        let vector = self.seen().encode_state_vector();
         self.say(to, YjsMessage::SyncStep1(vector), cx);
     }
 
     /// Answers a peer that has `vector`. From the shadow alone when it lacks no content, from the
     /// snapshot when it has nothing and the snapshot is current; otherwise a job makes the answer.
     pub(crate) fn answer(&mut self, session: SessionId, vector: StateVector, cx: &mut Cx<'_>) {
-        if self.shadow.covers(&vector) {
+        if self.seen().covers(&vector) {
             let update = self.shadow.delete_set_update();
             return self.say_whole(session, update, cx);
         }
@@ -163,11 +168,10 @@ impl Document {
         may_write: bool,
         cx: &mut Cx<'_>,
     ) -> Outcome {
-        let verdict = self.shadow.verdict(&update.digest);
-        let came_before = |(_, known): (u64, &Bytes)| *known == update.bytes;
-        if verdict == Verdict::NoOp || self.unmerged().any(came_before) {
+        if self.seen().verdict(&update.digest) == Verdict::NoOp {
             return Ok(());
         }
+        let verdict = self.shadow.verdict(&update.digest);
         if !may_write {
             return Err(Refuse::new("read_only", "the token does not allow writing here").into());
         }
@@ -203,12 +207,31 @@ impl Document {
         self.ask(To::One(session), cx);
         let seq = self.journal_and_relay(session, &update.bytes, cx);
         self.parked_bytes += update.bytes.len();
+        let seen = self.seen.get_or_insert_with(|| self.shadow.clone());
+        seen.apply(&update.digest);
         self.parked.push((seq, update.bytes, update.digest));
+    }
+
+    /// What is known, parked updates included.
+    fn seen(&self) -> &Shadow {
+        self.seen.as_ref().unwrap_or(&self.shadow)
+    }
+
+    /// Finds anew what is seen, after something was parked or unparked.
+    fn look_again(&mut self) {
+        self.seen = None;
+        if !self.parked.is_empty() {
+            let mut seen = self.shadow.clone();
+            self.parked
+                .iter()
+                .for_each(|(_, _, digest)| seen.apply(digest));
+            self.seen = Some(seen);
+        }
     }
 
     /// Whether a peer with `vector` has nothing of this document, so that it lacks all of it.
     fn is_new_to(&self, vector: &StateVector) -> bool {
-        let ours = self.shadow.state_vector();
+        let ours = self.seen().state_vector();
         vector
             .iter()
             .all(|(client, clock)| clock == 0 || ours.get(client) == 0)
@@ -219,9 +242,14 @@ impl Document {
         self.shadow.apply(&update.digest);
         self.tail_bytes += update.bytes.len();
         self.tail.push((seq, update.bytes));
-        if !self.parked.is_empty() {
+        if let Some(seen) = &mut self.seen {
+            seen.apply(&update.digest);
+            let before = self.parked.len();
             unpark(&mut self.shadow, &mut self.parked, &mut self.tail);
-            self.count_bytes();
+            if self.parked.len() < before {
+                self.count_bytes();
+                self.look_again();
+            }
         }
         self.work(cx);
     }
