@@ -116,9 +116,10 @@ impl Behaviour for Collab {
 
     fn start(&mut self, why: Start, cx: &mut Cx<'_>) -> Outcome {
         // Who asked before a rebuild waits still.
-        for (session, vector) in std::mem::take(&mut cx.presence.unanswered) {
+        for (session, asked) in std::mem::take(&mut cx.presence.unanswered) {
             if let Some(link) = cx.links.get(&session) {
-                self.document(&link.document).answer(session, vector, cx);
+                self.document(&link.document)
+                    .answer(session, asked.vector, cx);
             }
         }
         // While the store takes no writes, nobody is asked for what it could not keep.

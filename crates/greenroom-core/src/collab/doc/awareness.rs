@@ -123,8 +123,8 @@ impl Awareness {
             let did_change = match self.entries.get(&entry.client) {
                 None => self.add(now, session, entry, limits),
                 Some(known) if known.owner == Some(session) => self.renew(now, entry),
-                // Nobody but its author knows a clock that we do not: that takes an entry back from a
-                // peer of the same user whose first word was an echo.
+                // Nobody but its author knows a clock that we do not: that takes an entry back from
+                // another peer of the same user whose first word was an echo.
                 Some(known)
                     if known.owner.is_none_or(&same_user)
                         && (claims || entry.clock > known.clock) =>

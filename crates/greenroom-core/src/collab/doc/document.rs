@@ -23,6 +23,7 @@ use crate::close_reason::CloseReason;
 use crate::protocol::{ServerMessage, YjsMessage};
 use crate::room::behaviour::{Cx, Effect, Slot, Visibility};
 use crate::room::job::ComputeId;
+use crate::room::presence::Asked;
 use stored::document_record;
 
 pub(crate) use stored::{read_document_record, read_skipped_record, read_snapshot};
@@ -37,9 +38,9 @@ struct Running {
     given: usize,
     /// The sync steps 1 that it answers. One that came later needs a job that knows what was
     /// accepted until then.
-    asked: Vec<(SessionId, StateVector)>,
+    asked: Vec<(SessionId, Asked)>,
     /// Those of them who have nothing, and get all.
-    new: Vec<(SessionId, StateVector)>,
+    new: Vec<(SessionId, Asked)>,
 }
 
 /// A document.
@@ -139,7 +140,9 @@ impl Document {
         if self.broken {
             return self.say_raw(session, cx);
         }
-        cx.presence.unanswered.insert(session, vector);
+        let seq = cx.next_seq - 1;
+        let asked = Asked { vector, seq };
+        cx.presence.unanswered.insert(session, asked);
         self.work(cx);
     }
 

@@ -6,9 +6,9 @@ use greenroom_service::{Millis, SessionId};
 use super::stored::{encode_snapshot, skipped_record};
 use super::{Document, Running};
 use crate::collab::doc::job::{DocumentJob, Work, Worked};
-use crate::collab::doc::update::StateVector;
 use crate::room::behaviour::{Cx, Effect};
 use crate::room::job::{ComputeId, Job};
+use crate::room::presence::Asked;
 use crate::store::Part;
 
 /// A cached yrs document is dropped when no job needed it for this long.
@@ -30,7 +30,7 @@ impl Document {
         }
         let (new, asked): (Vec<_>, Vec<_>) = waiting
             .into_iter()
-            .partition(|(_, vector)| self.is_new_to(vector));
+            .partition(|(_, asked)| self.is_new_to(&asked.vector));
         let work = Work {
             name: self.name.clone(),
             engine: self.engine.take(),
@@ -38,7 +38,10 @@ impl Document {
             tail: self.tail.clone(),
             careful: !self.unmergeable.is_empty(),
             encode: self.wants_snapshot || !new.is_empty(),
-            diffs: asked.clone(),
+            diffs: asked
+                .iter()
+                .map(|(session, asked)| (*session, asked.vector.clone()))
+                .collect(),
         };
         self.running = Some(Running {
             seq: cx.next_seq - 1,
@@ -50,7 +53,7 @@ impl Document {
     }
 
     /// The sync steps 1 about this document that were not answered.
-    fn waiting(&self, cx: &Cx<'_>) -> Vec<(SessionId, StateVector)> {
+    fn waiting(&self, cx: &Cx<'_>) -> Vec<(SessionId, Asked)> {
         let unanswered = cx.presence.unanswered.iter();
         let here = |session| {
             cx.links
@@ -59,7 +62,7 @@ impl Document {
         };
         unanswered
             .filter(|(session, _)| here(session))
-            .map(|(session, vector)| (*session, vector.clone()))
+            .map(|(session, asked)| (*session, asked.clone()))
             .collect()
     }
 
@@ -108,27 +111,27 @@ impl Document {
             self.tail.splice(..0, merged);
         }
         self.count_bytes();
-        for (session, vector) in running.new {
-            self.say_asked(session, &vector, &unparked, self.base.clone(), cx);
+        for (session, asked) in running.new {
+            self.say_asked(session, &asked, &unparked, self.base.clone(), cx);
         }
-        for ((session, vector), (_, update)) in running.asked.into_iter().zip(worked.diffs) {
-            self.say_asked(session, &vector, &unparked, update, cx);
+        for ((session, asked), (_, update)) in running.asked.into_iter().zip(worked.diffs) {
+            self.say_asked(session, &asked, &unparked, update, cx);
         }
         self.work(cx);
     }
 
-    /// Answers `vector`, and goes on waiting for the answer to another that came meanwhile.
+    /// Answers `asked`, and goes on waiting for the answer to another that came meanwhile.
     fn say_asked(
         &self,
         session: SessionId,
-        vector: &StateVector,
+        asked: &Asked,
         unparked: &[(u64, Bytes)],
         update: Bytes,
         cx: &mut Cx<'_>,
     ) {
         let newer = cx.presence.unanswered.remove(&session);
         self.say_answer(session, unparked, update, cx);
-        if let Some(newer) = newer.filter(|newer| newer != vector) {
+        if let Some(newer) = newer.filter(|newer| newer != asked) {
             cx.presence.unanswered.insert(session, newer);
         }
     }
