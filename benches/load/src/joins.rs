@@ -122,17 +122,7 @@ fn joins(server: &Server, when: &str, sheet: &mut Sheet) -> Result<()> {
         &format!("{when} other room max ms"),
         Spread::of(&swarm.seen.latency).max_ms,
     );
-    let mut waits = Histogram::<u64>::new_with_bounds(1, 600_000_000, 3)?;
-    for peer in &swarm.peers[OTHERS..] {
-        ensure!(
-            peer.content_bytes > EDITS as u64,
-            "a joiner got {} bytes",
-            peer.content_bytes
-        );
-        let in_step = peer.in_step.unwrap_or(peer.opened);
-        waits.saturating_record(in_step.duration_since(peer.opened).as_micros() as u64);
-    }
-    let waits = Spread::of(&waits);
+    let waits = Spread::of(&waits_of_joiners(&swarm)?);
     sheet.put(&format!("{when} join p50 ms"), waits.p50_ms);
     sheet.put(&format!("{when} join max ms"), waits.max_ms);
     let cpu = during.saturating_sub(alone).as_secs_f64();
@@ -151,4 +141,19 @@ fn joins(server: &Server, when: &str, sheet: &mut Sheet) -> Result<()> {
     let (_, resident_max) = machine::resident_kib(server.process())?;
     sheet.put(&format!("{when} RSS max MB"), resident_max as f64 / 1_024.0);
     Ok(())
+}
+
+/// How long the joiners waited for what they asked for, in microseconds; each must have got it.
+fn waits_of_joiners(swarm: &Swarm) -> Result<Histogram<u64>> {
+    let mut waits = Histogram::<u64>::new_with_bounds(1, 600_000_000, 3)?;
+    for peer in &swarm.peers[OTHERS..] {
+        ensure!(
+            peer.content_bytes > EDITS as u64,
+            "a joiner got {} bytes",
+            peer.content_bytes
+        );
+        let in_step = peer.in_step.unwrap_or(peer.opened);
+        waits.saturating_record(in_step.duration_since(peer.opened).as_micros() as u64);
+    }
+    Ok(waits)
 }

@@ -38,6 +38,10 @@ const OTHER_WORDS: [(&str, &str); 4] = [
 
 /// Checks one file by what its name says it is.
 pub(super) fn check(file: &File) -> Vec<Finding> {
+    // The bare write loop that everything is measured against stands as it was given.
+    if file.path.starts_with("benches/floor/") {
+        return Vec::new();
+    }
     let extension = file
         .path
         .rsplit_once('.')

@@ -245,6 +245,7 @@ impl World {
                 Kind::Counter | Kind::Tally => String::new(),
             },
             origin: format!("address {}", conn.client),
+            deflate: false,
         };
         task.mail.push_back(Mail::Join(session, hello, number));
         self.push_down(number, Down::Opened, 0);
