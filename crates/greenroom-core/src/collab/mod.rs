@@ -212,7 +212,10 @@ impl Behaviour for Collab {
 
     fn catch_up(&mut self, session: SessionId, missed_from: u64, cx: &mut Cx<'_>) -> Outcome {
         let name = cx.links[&session].document.clone();
-        self.document(&name).catch_up(session, missed_from, cx);
+        let document = self.document(&name);
+        document.catch_up(session, missed_from, cx);
+        // It may have been asked for what a failed append lost, and not have heard it.
+        document.ask(To::One(session), cx);
         Self::introduce(&name, session, cx);
         Ok(())
     }

@@ -6,6 +6,7 @@ use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
 use yrs::{ReadTxn, Transact, Update};
 
+use super::ledger::is_whole;
 use crate::client::Side;
 use crate::client::editor::{Editor, document as document_of, seen};
 use crate::plan::{Fault, Kind};
@@ -88,6 +89,7 @@ impl World {
         // The last to come is the reader that joined in the calm, and asked again with all it has.
         if let (Some(stored), Some((number, probe))) =
             (stored, self.editors(room, document).last().copied())
+            && is_whole(&stored.doc)
         {
             let txn = stored.doc.transact();
             if probe.server_vector.as_ref() != Some(&expected.vector) {

@@ -234,8 +234,12 @@ fn check_document(journal: &Journal, name: &str, seq: u64, data: &Bytes) -> Resu
     let mut reader = Reader::new(data);
     let doc = document(2);
     apply(&doc, reader.var_bytes().map_err(short)?)?;
-    for _ in 0..reader.var_uint().map_err(short)? {
-        apply(&doc, reader.var_bytes().map_err(short)?)?;
+    // What could not be merged, and what was not merged yet.
+    for _ in 0..2 {
+        for _ in 0..reader.var_uint().map_err(short)? {
+            reader.var_uint().map_err(short)?;
+            apply(&doc, reader.var_bytes().map_err(short)?)?;
+        }
     }
     for (_, record) in journal
         .records
@@ -263,7 +267,7 @@ fn check_document(journal: &Journal, name: &str, seq: u64, data: &Bytes) -> Resu
 }
 
 /// Whether nothing is missing that something in the document builds on.
-fn is_whole(doc: &yrs::Doc) -> bool {
+pub(super) fn is_whole(doc: &yrs::Doc) -> bool {
     let txn = doc.transact();
     if txn.store().pending_update().is_some() || txn.store().pending_ds().is_some() {
         return false;

@@ -96,7 +96,7 @@ pub(crate) fn seen(doc: &yrs::Doc) -> Seen {
     let txn = doc.transact();
     let mut entries: Vec<_> = map
         .iter(&txn)
-        .map(|(key, value)| (key.to_string(), value.to_string(&txn)))
+        .map(|(key, value)| (key.to_owned(), value.to_string(&txn)))
         .collect();
     entries.sort();
     Seen {
