@@ -156,6 +156,7 @@ impl Edge {
         };
         let all = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(deadline, all).await.is_err() {
+            tracing::warn!(tasks = tasks.len(), "cut off what did not end in time");
             tasks.shutdown().await;
         }
     }
