@@ -1,39 +1,53 @@
-// The library that makes kill -9 behave like a power loss: see shim/unsynced.c.
+// The libraries that are preloaded into a server: see shim/.
 
 import { spawnSync } from "node:child_process";
-import { createReadStream } from "node:fs";
+import { createReadStream, openSync, readSync, writeSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 
-const SOURCE = resolve(import.meta.dirname, "../shim/unsynced.c");
+const SOURCES = resolve(import.meta.dirname, "../shim");
 
 /** The kind and the length of the journal's record of a counter (store/envelope.rs). */
 const SAVED = "0308";
 
-/** The compiled library. */
-export class Shim {
+/** A compiled library. */
+class Library {
   #folder;
+  #name;
 
-  /** Compiles it; undefined where there is no C compiler, or nothing to preload into. */
-  static async build() {
+  /** Compiles `name`.c; undefined where there is no C compiler, or nothing to preload into. */
+  static async build(name) {
     const cc = process.env.CC ?? "cc";
     if (process.platform !== "linux" || spawnSync(cc, ["--version"]).status !== 0) return undefined;
-    const shim = new Shim();
-    shim.#folder = await mkdtemp(join(tmpdir(), "greenroom-shim-"));
+    const library = new this();
+    library.#folder = await mkdtemp(join(tmpdir(), "greenroom-shim-"));
+    library.#name = name;
     const words = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"];
-    const built = spawnSync(cc, [...words, "-pthread", "-o", shim.#library, SOURCE, "-ldl"]);
-    if (built.status !== 0) throw new Error(`the shim does not compile:\n${built.stderr}`);
-    return shim;
+    const source = join(SOURCES, `${name}.c`);
+    const built = spawnSync(cc, [...words, "-pthread", "-o", library.file, source, "-ldl"]);
+    if (built.status !== 0) throw new Error(`${name}.c does not compile:\n${built.stderr}`);
+    return library;
   }
 
-  get #library() {
-    return join(this.#folder, "unsynced.so");
+  get file() {
+    return join(this.#folder, `${this.#name}.so`);
+  }
+
+  async dispose() {
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Makes kill -9 behave like a power loss. */
+export class Shim extends Library {
+  static build() {
+    return super.build("unsynced");
   }
 
   /** The variables that put a server on it. */
-  under = (server) => ({ LD_PRELOAD: this.#library, UNSYNCED_DIR: server.data });
+  under = (server) => ({ LD_PRELOAD: this.file, UNSYNCED_DIR: server.data });
 
   /** As `under`, with a log of what happened, for `Trace.read`. */
   traced = (server) => ({
@@ -44,9 +58,34 @@ export class Shim {
 
   /** Makes syncs do nothing: what a test must notice. */
   static lie = { UNSYNCED_LIE: "1" };
+}
 
-  async dispose() {
-    await rm(this.#folder, { recursive: true, force: true });
+/** Counts what a server allocates. */
+export class Allocations extends Library {
+  #counters;
+
+  static build() {
+    return super.build("allocations");
+  }
+
+  /** The variables that put a server on it. */
+  under = (server) => ({ LD_PRELOAD: this.file, ALLOCATIONS_FILE: join(server.folder, "counters") });
+
+  /** Begins to read the counters of a server that runs. */
+  watch(server) {
+    this.#counters = openSync(join(server.folder, "counters"), "r+");
+  }
+
+  /** The bytes that are allocated now, and the most since the last `reset`. */
+  read() {
+    const both = Buffer.alloc(16);
+    readSync(this.#counters, both, 0, 16, 0);
+    return { now: Number(both.readBigInt64LE(0)), most: Number(both.readBigInt64LE(8)) };
+  }
+
+  /** Lets the most start anew. */
+  reset() {
+    writeSync(this.#counters, Buffer.alloc(8), 0, 8, 8);
   }
 }
 

@@ -69,7 +69,12 @@ pub(crate) const CI: &[Step] = &[
     )
     .slow(),
     call("browser tests", test_in_browser).needs(&WEB).slow(),
+    command("clients install", INSTALL_CLIENTS).slow(),
+    call("clients", test_clients).slow(),
 ];
+
+/// Brings the packages that the tests of `clients/` need.
+const INSTALL_CLIENTS: &[&str] = &["bash", "scripts/clients.sh"];
 
 /// What `cargo xtask soak` runs.
 pub(crate) const SOAK: &[Step] = &[
@@ -89,6 +94,12 @@ pub(crate) const SOAK: &[Step] = &[
     )
     .with("PROPTEST_CASES", "20000")
     .needs(&NEXTEST),
+    command(
+        "binary",
+        &["cargo", "build", "--package", "greenroom", "--locked"],
+    ),
+    command("clients install", INSTALL_CLIENTS),
+    call("clients", soak_clients),
 ];
 
 /// How much of a table to run.
@@ -294,11 +305,31 @@ fn build_wasm(root: &Path) -> Result<bool> {
     succeeds(&mut child(&words, root))
 }
 
-/// Runs the browser tests against the binary that the step before has built.
+/// Runs the browser tests against the binary that a step before has built.
 fn test_in_browser(root: &Path) -> Result<bool> {
+    succeeds(&mut on_binary(
+        &["npm", "run", "test:browser"],
+        &root.join("web"),
+    )?)
+}
+
+/// Runs real clients against the binary that a step before has built.
+fn test_clients(root: &Path) -> Result<bool> {
+    succeeds(&mut on_binary(&["npm", "test"], &root.join("clients"))?)
+}
+
+/// As [`test_clients`], with as many kills and losses of power as the promises speak of.
+fn soak_clients(root: &Path) -> Result<bool> {
+    let mut command = on_binary(&["npm", "test"], &root.join("clients"))?;
+    succeeds(command.env("GREENROOM_RUNS", "100"))
+}
+
+/// A command that is told where the binary is.
+fn on_binary(words: &[&str], folder: &Path) -> Result<Command> {
     // Cargo puts it beside this program, wherever the target folder is.
     let binary = format!("greenroom{}", std::env::consts::EXE_SUFFIX);
     let binary = std::env::current_exe()?.with_file_name(binary);
-    let mut command = child(&["npm", "run", "test:browser"], &root.join("web"));
-    succeeds(command.env("GREENROOM_BIN", binary))
+    let mut command = child(words, folder);
+    command.env("GREENROOM_BIN", binary);
+    Ok(command)
 }
