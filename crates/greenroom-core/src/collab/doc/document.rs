@@ -165,7 +165,10 @@ impl Document {
     ) -> Outcome {
         let verdict = self.shadow.verdict(&update.digest);
         let came_before = |(_, known): (u64, &Bytes)| *known == update.bytes;
-        if verdict == Verdict::NoOp || self.unmerged().any(came_before) {
+        if verdict == Verdict::NoOp
+            || self.unmerged().any(came_before)
+            || verdict == Verdict::Pending && self.waits_already(&update.digest)
+        {
             return Ok(());
         }
         if !may_write {
@@ -196,7 +199,8 @@ impl Document {
 
     /// Keeps an update whose causes are not known here, and asks its sender for them.
     fn park(&mut self, session: SessionId, update: CheckedUpdate, cx: &mut Cx<'_>) {
-        if self.parked_bytes + update.bytes.len() > cx.limits.pending_bytes_max {
+        let bytes = self.parked_bytes + update.bytes.len();
+        if bytes > cx.limits.pending_bytes_max || self.parked.len() >= PARKED_MAX {
             // Transient: the handshake of its next connection brings everything in order.
             return cx.close(session, CloseReason::RoomFault);
         }
@@ -204,6 +208,25 @@ impl Document {
         let seq = self.journal_and_relay(session, &update.bytes, cx);
         self.parked_bytes += update.bytes.len();
         self.parked.push((seq, update.bytes, update.digest));
+    }
+
+    /// Whether all that an update brings is known or parked: peers bring what they hold of parked
+    /// updates in another form with each handshake.
+    fn waits_already(&self, digest: &Digest) -> bool {
+        let parked = || self.parked.iter().map(|(.., parked)| parked);
+        let vector = self.shadow.state_vector();
+        let brought = digest.structs();
+        let structs =
+            brought.map(|(client, start, end)| (client, start.max(vector.get(client)), end));
+        let known = self.shadow.deletions().collect();
+        are_covered(structs, parked().flat_map(Digest::structs).collect())
+            && are_covered(
+                digest.deletions(),
+                parked()
+                    .flat_map(Digest::deletions)
+                    .chain::<Vec<_>>(known)
+                    .collect(),
+            )
     }
 
     /// Whether a peer with `vector` has nothing of this document, so that it lacks all of it.
@@ -301,6 +324,25 @@ impl Document {
         cx.presence.unanswered.remove(&session);
     }
 }
+
+/// Whether each range lies in the union of `cover`; client, start and end each.
+fn are_covered(
+    mut ranges: impl Iterator<Item = (u64, u32, u32)>,
+    mut cover: Vec<(u64, u32, u32)>,
+) -> bool {
+    cover.sort_unstable();
+    ranges.all(|(client, mut start, end)| {
+        for (_, from, to) in cover.iter().filter(|(of, ..)| *of == client) {
+            if *from <= start {
+                start = start.max(*to);
+            }
+        }
+        start >= end
+    })
+}
+
+/// Updates that one document may park: each later update is held against each of them.
+const PARKED_MAX: usize = 1_000;
 
 /// An update of nothing: no clients, no deletes.
 const EMPTY_UPDATE: Bytes = Bytes::from_static(&[0, 0]);
