@@ -27,8 +27,8 @@ pub struct Limits {
     pub awareness_table_max: usize,
     /// Updates whose causes are unknown, per document: legal only until the sender's handshake ends.
     pub pending_bytes_max: usize,
-    /// The longest that such an update may wait for its causes.
-    pub pending_age_ms_max: u64,
+    /// Such updates, per document: each later update is held against each of them.
+    pub parked_updates_max: usize,
     /// Connections in one room.
     pub room_connections_max: usize,
     /// Inputs that wait for one room; beyond it the senders wait.
@@ -95,7 +95,7 @@ impl Default for Limits {
             awareness_owned_max: 64,
             awareness_table_max: 10_000,
             pending_bytes_max: 1 << 20,
-            pending_age_ms_max: 30_000,
+            parked_updates_max: 1_000,
             room_connections_max: 1_100,
             room_mailbox_max: 1_024,
             outbox_bytes_max: 1 << 20,

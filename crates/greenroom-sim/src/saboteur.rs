@@ -134,8 +134,8 @@ impl Behaviour for Saboteur {
         self.inner.timeout(cx)
     }
 
-    fn poll_timeout(&self, presence: &Presence) -> Option<Millis> {
-        self.inner.poll_timeout(presence)
+    fn poll_timeout(&self, presence: &Presence, writable: bool) -> Option<Millis> {
+        self.inner.poll_timeout(presence, writable)
     }
 
     fn compute_done(

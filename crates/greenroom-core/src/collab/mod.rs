@@ -228,7 +228,7 @@ impl Behaviour for Collab {
         Ok(())
     }
 
-    fn poll_timeout(&self, presence: &Presence) -> Option<Millis> {
+    fn poll_timeout(&self, presence: &Presence, _: bool) -> Option<Millis> {
         let awareness = presence
             .awareness
             .values()

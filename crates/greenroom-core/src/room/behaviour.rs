@@ -206,8 +206,9 @@ pub trait Behaviour: Send {
     /// See [`Halt`](greenroom_service::Halt).
     fn timeout(&mut self, cx: &mut Cx<'_>) -> Outcome;
 
-    /// When [`timeout`](Self::timeout) wants to be called.
-    fn poll_timeout(&self, presence: &Presence) -> Option<Millis>;
+    /// When [`timeout`](Self::timeout) wants to be called. What it would have to write waits until
+    /// the store takes writes, which `writable` says: otherwise the room would spin meanwhile.
+    fn poll_timeout(&self, presence: &Presence, writable: bool) -> Option<Millis>;
 
     /// A job ended.
     ///

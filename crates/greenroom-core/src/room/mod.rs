@@ -369,13 +369,14 @@ impl Room {
         Some(Millis(at.since(Millis(self.ahead_ms))))
     }
 
-    /// When the behaviour wants a timeout. What it would do may have to be written, so that it
-    /// waits while the store takes no writes.
+    /// When the behaviour wants a timeout.
     fn behaviour_due_at(&self) -> Option<Millis> {
-        if !matches!(self.phase, Phase::Live) || self.journal.resume_at().is_some() {
+        if !matches!(self.phase, Phase::Live) {
             return None;
         }
-        self.behaviour.as_ref()?.poll_timeout(&self.presence)
+        let writable = self.journal.resume_at().is_none();
+        let behaviour = self.behaviour.as_ref()?;
+        behaviour.poll_timeout(&self.presence, writable)
     }
 
     /// Moves frames for `session`, up to `budget` bytes but at least one when one may leave, into

@@ -226,8 +226,9 @@ impl Behaviour for Adapter {
         Ok(())
     }
 
-    fn poll_timeout(&self, _: &Presence) -> Option<Millis> {
-        self.state.timers.next()
+    fn poll_timeout(&self, _: &Presence, writable: bool) -> Option<Millis> {
+        // Without a store a timer could fire and be forgotten.
+        self.state.timers.next().filter(|_| writable)
     }
 
     fn compute_done(

@@ -2,13 +2,13 @@
 
 use greenroom_service::Rights;
 use std::collections::BTreeMap;
+use yrs::Update;
 use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
-use yrs::{ReadTxn, Transact, Update};
 
-use super::ledger::is_whole;
 use crate::client::Side;
-use crate::client::editor::{Editor, document as document_of, seen};
+use crate::client::editor::Editor;
+use crate::client::replica::Replica;
 use crate::plan::{Fault, Kind};
 use crate::world::World;
 
@@ -66,12 +66,13 @@ impl World {
         let journal = self.ledger.journals.get(&id);
         let stored = journal.and_then(|journal| journal.documents.get(document));
         let mut broken = Vec::new();
-        let expected = seen(stored.map_or(&document_of(2), |stored| &stored.doc));
+        let expected =
+            stored.map_or_else(|| Replica::new(2).seen(), |stored| stored.replica.seen());
         for (number, editor) in self.editors(room, document) {
             if self.clients[number].plan.offends {
                 continue;
             }
-            let found = editor.seen();
+            let found = editor.replica.seen();
             if expected != found {
                 let client = editor.client;
                 let difference = found.difference(&expected);
@@ -80,7 +81,7 @@ impl World {
                 ));
             }
             // What a closed tab sent last may build on what nobody has.
-            if editor.has_pending() && !self.plan.faults.contains(&Fault::CloseTab) {
+            if !editor.replica.is_whole() && !self.plan.faults.contains(&Fault::CloseTab) {
                 broken.push(format!(
                     "{id} {document:?}: editor {number} waits for something"
                 ));
@@ -89,16 +90,15 @@ impl World {
         // The last to come is the reader that joined in the calm, and asked again with all it has.
         if let (Some(stored), Some((number, probe))) =
             (stored, self.editors(room, document).last().copied())
-            && is_whole(&stored.doc)
+            && stored.replica.is_whole()
         {
-            let txn = stored.doc.transact();
             if probe.server_vector.as_ref() != Some(&expected.vector) {
                 broken.push(format!(
                     "{id} {document:?}: the room knows {:?}, the journal {:?}",
                     probe.server_vector, expected.vector
                 ));
             }
-            let lacks = txn.encode_state_as_update_v1(&txn.state_vector());
+            let lacks = stored.replica.diff(&stored.replica.state_vector());
             let deleted = |bytes: &[u8]| {
                 Update::decode_v1(bytes)
                     .ok()

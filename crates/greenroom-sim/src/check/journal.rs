@@ -7,15 +7,13 @@ use bytes::Bytes;
 use greenroom_core::collab::doc::update::Digest;
 use greenroom_core::protocol::lib0::Reader;
 use greenroom_core::store::envelope::{Record, RecordKind, decode_row};
-use yrs::updates::decoder::Decode;
-use yrs::{Transact, Update};
 
-use crate::client::editor::document;
+use crate::client::replica::Replica;
 
 /// A document as the journal has it.
 pub(crate) struct Stored {
     /// Every record from the first on, applied in order.
-    pub(crate) doc: yrs::Doc,
+    pub(crate) replica: Replica,
     /// How far each client is known.
     pub(crate) known: BTreeMap<u64, u32>,
     /// Every deleted element.
@@ -33,7 +31,7 @@ impl std::fmt::Debug for Stored {
 impl Default for Stored {
     fn default() -> Self {
         Self {
-            doc: document(1),
+            replica: Replica::new(1),
             known: BTreeMap::new(),
             deleted: BTreeSet::new(),
         }
@@ -98,7 +96,7 @@ impl Journal {
             RecordKind::Document => {
                 let (name, update) = read_document(&record.data)?;
                 let stored = self.documents.entry(name).or_default();
-                apply(&stored.doc, &update)?;
+                stored.replica.apply(&update)?;
                 let digest = Digest::read(&update).map_err(|error| error.to_string())?;
                 for (client, _, end) in digest.structs() {
                     let known = stored.known.entry(client).or_default();
@@ -200,12 +198,4 @@ pub(crate) fn read_document(data: &Bytes) -> Result<(String, Bytes), String> {
         .map_err(|error| error.to_string())?
         .to_owned();
     Ok((name, data.slice_ref(reader.rest())))
-}
-
-/// Applies an update.
-pub(crate) fn apply(doc: &yrs::Doc, update: &[u8]) -> Result<(), String> {
-    let update = Update::decode_v1(update).map_err(|error| error.to_string())?;
-    doc.transact_mut()
-        .apply_update(update)
-        .map_err(|error| error.to_string())
 }

@@ -9,10 +9,9 @@ use greenroom_core::store::envelope::{RecordKind, open_snapshot};
 use greenroom_core::store::memory::MemoryStore;
 use greenroom_core::store::{Append, Part, Row, Snapshot, StoreReply, StoreRequest};
 use greenroom_service::RoomId;
-use yrs::{ReadTxn, Transact};
 
-use super::journal::{Counted, Journal, apply, read_document};
-use crate::client::editor::{document, seen};
+use super::journal::{Counted, Journal, read_document};
+use crate::client::replica::Replica;
 use crate::plan::RoomPlan;
 
 /// How a client came to see an update.
@@ -232,13 +231,13 @@ fn check_snapshots(journal: &Journal, rows: &[Row], snapshots: &[Snapshot]) -> R
 fn check_document(journal: &Journal, name: &str, seq: u64, data: &Bytes) -> Result<(), String> {
     let short = |_| "it ends too early".to_owned();
     let mut reader = Reader::new(data);
-    let doc = document(2);
-    apply(&doc, reader.var_bytes().map_err(short)?)?;
+    let mut replica = Replica::new(2);
+    replica.apply(reader.var_bytes().map_err(short)?)?;
     // What could not be merged, and what was not merged yet.
     for _ in 0..2 {
         for _ in 0..reader.var_uint().map_err(short)? {
             reader.var_uint().map_err(short)?;
-            apply(&doc, reader.var_bytes().map_err(short)?)?;
+            replica.apply(reader.var_bytes().map_err(short)?)?;
         }
     }
     for (_, record) in journal
@@ -248,38 +247,21 @@ fn check_document(journal: &Journal, name: &str, seq: u64, data: &Bytes) -> Resu
     {
         let (of, update) = read_document(&record.data)?;
         if of == name {
-            apply(&doc, &update)?;
+            replica.apply(&update)?;
         }
     }
     let stored = journal
         .documents
         .get(name)
         .ok_or("nothing was written to it")?;
-    // Where something is missing in the middle, what stands behind it may be shown or may wait.
-    let (expected, found) = (seen(&stored.doc), seen(&doc));
-    if expected != found && is_whole(&stored.doc) {
+    let (expected, found) = (stored.replica.seen(), replica.seen());
+    if expected != found {
         return Err(format!(
             "it and the journal differ: {}",
             found.difference(&expected)
         ));
     }
     Ok(())
-}
-
-/// Whether nothing is missing that something in the document builds on.
-pub(super) fn is_whole(doc: &yrs::Doc) -> bool {
-    let txn = doc.transact();
-    if txn.store().pending_update().is_some() || txn.store().pending_ds().is_some() {
-        return false;
-    }
-    let state = txn.encode_state_as_update_v1(&yrs::StateVector::default());
-    let Ok(digest) = Digest::read(&state) else {
-        return false;
-    };
-    let mut ends = BTreeMap::new();
-    digest
-        .structs()
-        .all(|(client, start, end)| ends.insert(client, end).unwrap_or(0) == start)
 }
 
 fn check_service(journal: &Journal, seq: u64, data: &Bytes) -> Result<(), String> {

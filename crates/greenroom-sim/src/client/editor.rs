@@ -1,22 +1,17 @@
-//! An editor: a yrs document behind what y-websocket's provider does.
+//! An editor: a document behind what y-websocket's provider does.
 
 use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 use greenroom_core::protocol::lib0::{Reader, put_var_bytes, put_var_uint};
 use greenroom_service::Message;
+use yrs::StateVector;
 use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
-use yrs::{
-    GetString, Map, MapRef, OffsetKind, Options, ReadTxn, StateVector, Text, TextRef, Transact,
-    Update,
-};
 
 use super::awareness::Awareness;
+use super::replica::{Replica, clocks};
 use crate::rng::Rng;
-
-/// Characters of one, two, three and four bytes of UTF-8; the last are two UTF-16 units.
-const ALPHABET: [&str; 8] = ["a", "b", "\n", "ä", "ß", "中", "🌍", "👩"];
 
 /// What a frame was about.
 #[derive(Debug)]
@@ -36,9 +31,7 @@ pub(crate) enum Heard {
 
 /// An editor.
 pub(crate) struct Editor {
-    doc: yrs::Doc,
-    text: TextRef,
-    map: MapRef,
+    pub(crate) replica: Replica,
     pub(crate) client: u64,
     pub(crate) awareness: Awareness,
     /// A sync step 2 has come on this connection.
@@ -49,7 +42,6 @@ pub(crate) struct Editor {
     pub(crate) answer: Option<Bytes>,
     /// The newest state vector of the server.
     pub(crate) server_vector: Option<BTreeMap<u64, u32>>,
-    writes: u64,
 }
 
 impl std::fmt::Debug for Editor {
@@ -60,96 +52,17 @@ impl std::fmt::Debug for Editor {
     }
 }
 
-/// A document as a client makes it.
-pub(crate) fn document(client: u64) -> yrs::Doc {
-    yrs::Doc::with_options(Options {
-        client_id: yrs::ClientID::new(client),
-        guid: "simulated".into(),
-        collection_id: None,
-        offset_kind: OffsetKind::Utf16,
-        skip_gc: false,
-        auto_load: false,
-        should_load: true,
-        cleanup_formatting: false,
-    })
-}
-
-/// What people see of a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub(crate) text: String,
-    pub(crate) map: Vec<(String, String)>,
-    pub(crate) vector: BTreeMap<u64, u32>,
-}
-
-/// The clocks of a state vector: those at zero say nothing.
-pub(crate) fn clocks(vector: &StateVector) -> BTreeMap<u64, u32> {
-    let known = vector.iter().filter(|(_, clock)| **clock > 0);
-    known
-        .map(|(client, clock)| (client.get(), *clock))
-        .collect()
-}
-
-/// What people see of `doc`.
-pub(crate) fn seen(doc: &yrs::Doc) -> Seen {
-    let (text, map) = (doc.get_or_insert_text("text"), doc.get_or_insert_map("map"));
-    let txn = doc.transact();
-    let mut entries: Vec<_> = map
-        .iter(&txn)
-        .map(|(key, value)| (key.to_owned(), value.to_string(&txn)))
-        .collect();
-    entries.sort();
-    Seen {
-        text: text.get_string(&txn),
-        map: entries,
-        vector: clocks(&txn.state_vector()),
-    }
-}
-
-impl Seen {
-    /// Where two differ, in a line.
-    pub(crate) fn difference(&self, other: &Self) -> String {
-        if self.vector != other.vector {
-            return format!("{:?} and {:?}", self.vector, other.vector);
-        }
-        let same = self
-            .text
-            .chars()
-            .zip(other.text.chars())
-            .take_while(|(a, b)| a == b)
-            .count();
-        let rest = |text: &str| text.chars().skip(same).take(20).collect::<String>();
-        format!(
-            "same vector {:?}; text from {same} on: {:?} and {:?}; {:?} and {:?}",
-            self.vector,
-            rest(&self.text),
-            rest(&other.text),
-            self.map,
-            other.map
-        )
-    }
-}
-
 impl Editor {
     pub(crate) fn new(client: u64, silent: bool, now: u64) -> Self {
-        let doc = document(client);
-        let (text, map) = (doc.get_or_insert_text("text"), doc.get_or_insert_map("map"));
         Self {
-            doc,
-            text,
-            map,
+            replica: Replica::new(client),
             client,
             awareness: Awareness::new(client, silent, now),
             synced: false,
             made: Vec::new(),
             answer: None,
             server_vector: None,
-            writes: 0,
         }
-    }
-
-    pub(crate) fn seen(&self) -> Seen {
-        seen(&self.doc)
     }
 
     /// What the provider says when its socket opens.
@@ -162,7 +75,7 @@ impl Editor {
 
     /// Asks for what it lacks.
     pub(crate) fn step1(&self) -> Message {
-        message(&[0, 0], &self.doc.transact().state_vector().encode_v1())
+        message(&[0, 0], &self.replica.state_vector().encode_v1())
     }
 
     /// Its socket closed.
@@ -173,33 +86,7 @@ impl Editor {
 
     /// A random edit; gives what the provider says of it.
     pub(crate) fn write(&mut self, rng: &mut Rng) -> Message {
-        self.writes += 1;
-        let update = {
-            let mut txn = self.doc.transact_mut();
-            let units: Vec<u32> = self
-                .text
-                .get_string(&txn)
-                .chars()
-                .map(|c| c.len_utf16() as u32)
-                .collect();
-            let at = rng.below(units.len() as u64 + 1) as usize;
-            let offset = units[..at].iter().sum();
-            let kind = rng.below(10);
-            if kind < 2 {
-                let key = *rng.pick(&["one", "two", "three"]);
-                self.map.insert(&mut txn, key, self.writes as i64);
-            } else if kind < 5 && at < units.len() {
-                let end = (at + rng.within(1..=6) as usize).min(units.len());
-                self.text
-                    .remove_range(&mut txn, offset, units[at..end].iter().sum());
-            } else {
-                let chunk: String = (0..rng.within(1..=9))
-                    .map(|_| *rng.pick(&ALPHABET))
-                    .collect();
-                self.text.insert(&mut txn, offset, &chunk);
-            }
-            Bytes::from(txn.encode_update_v1())
-        };
+        let update = self.replica.write(rng);
         self.made.push(update.clone());
         message(&[0, 2], &update)
     }
@@ -256,13 +143,12 @@ impl Editor {
     fn sync(&mut self, step: u64, body: &[u8], say: &mut Vec<Message>) -> Option<Heard> {
         if step == 0 {
             let vector = StateVector::decode_v1(body).ok()?;
-            let lacks = self.doc.transact().encode_state_as_update_v1(&vector);
+            let lacks = self.replica.diff(&vector);
             say.push(message(&[0, 1], &lacks));
             self.server_vector = Some(clocks(&vector));
             return Some(Heard::Vector);
         }
-        let update = Update::decode_v1(body).ok()?;
-        self.doc.transact_mut().apply_update(update).ok()?;
+        self.replica.apply(body).ok()?;
         let body = Bytes::copy_from_slice(body);
         if step == 1 {
             self.synced = true;
@@ -270,12 +156,6 @@ impl Editor {
             return Some(Heard::Answer(body));
         }
         Some(Heard::Update(body))
-    }
-
-    /// Whether something that it was sent waits for what it was not sent.
-    pub(crate) fn has_pending(&self) -> bool {
-        let txn = self.doc.transact();
-        txn.store().pending_update().is_some() || txn.store().pending_ds().is_some()
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod awareness;
 pub(crate) mod editor;
 pub(crate) mod raw;
+pub(crate) mod replica;
 
 use bytes::Bytes;
 use greenroom_core::close_reason::{CloseReason, Protocol, Retry};

@@ -203,7 +203,9 @@ impl Document {
 
     /// Keeps an update whose causes are not known here, and asks its sender for them.
     fn park(&mut self, session: SessionId, update: CheckedUpdate, cx: &mut Cx<'_>) {
-        if self.parked_bytes + update.bytes.len() > cx.limits.pending_bytes_max {
+        let bytes = self.parked_bytes + update.bytes.len();
+        if bytes > cx.limits.pending_bytes_max || self.parked.len() >= cx.limits.parked_updates_max
+        {
             // Transient: the handshake of its next connection brings everything in order.
             return cx.close(session, CloseReason::RoomFault);
         }

@@ -283,3 +283,105 @@ fn a_raw_frame_is_refused_in_a_room_of_documents() {
     assert!(room.texts(ada)[0].contains("wrong_room"));
     assert_eq!(room.closed(ada), None);
 }
+
+/// Two updates of clients 6 and 7 in one, both beside what nobody knows: what a client that got
+/// both makes of them in its next handshake.
+fn merged_beside_the_unknown() -> Bytes {
+    hex("02 01 0700 84 0501 01 79  01 0600 84 0501 01 78 00")
+}
+
+#[test]
+fn what_waits_already_is_no_news_in_another_form() {
+    let mut room = room();
+    let (ada, bob) = (
+        join(&mut room, "ada", Rights::ALL),
+        join(&mut room, "bob", Rights::ALL),
+    );
+    room.send(ada, sync(2, &behind(6, 0, 5, 1, "x")));
+    room.send(ada, sync(2, &behind(7, 0, 5, 1, "y")));
+    room.frames(bob);
+    room.advance(200);
+    let seq = room.room().durable_seq();
+    room.send(ada, sync(1, &merged_beside_the_unknown()));
+    assert_eq!(room.frames(bob), [] as [Bytes; 0]);
+    room.advance(200);
+    assert_eq!(room.room().durable_seq(), seq);
+    // With a deletion that is new it is news.
+    let deletes = hex("02 01 0700 84 0501 01 79  01 0600 84 0501 01 78 01 05 01 00 01");
+    room.send(ada, sync(1, &deletes));
+    assert_eq!(room.frames(bob).len(), 1);
+    room.send(ada, sync(1, &deletes));
+    assert_eq!(room.frames(bob).len(), 0);
+    // A reader that repeats it has not edited.
+    let eve = join(&mut room, "eve", Rights::READ);
+    room.send(eve, sync(1, &merged_beside_the_unknown()));
+    assert_eq!(room.frames(eve), [] as [Bytes; 0]);
+}
+
+#[test]
+fn what_is_parked_is_stored_once_however_often_the_room_starts() {
+    let mut room = room();
+    let ada = join(&mut room, "ada", Rights::ALL);
+    room.send(ada, sync(2, &insertion(8, 0, "a")));
+    let bob = Editor::join(&mut room, 2, "");
+    room.leave(bob.session);
+    room.send(ada, sync(2, &behind(6, 0, 5, 1, "!")));
+    for life in 0..4 {
+        let cleo = join(&mut room, "cleo", Rights::ALL);
+        room.send(cleo, hex("00000100"));
+        let updates = room.heard(cleo).into_iter();
+        let updates = updates.filter(|h| matches!(h, Heard::Yjs(YjsMessage::Update(_))));
+        assert_eq!(updates.count(), 1, "in life {life}");
+        if life > 1 {
+            room.send(cleo, sync(2, &insertion(20 + life, 0, "z")));
+        }
+        room.unload();
+    }
+}
+
+#[test]
+fn so_many_updates_may_wait_however_small_they_are() {
+    let mut room = room();
+    let ada = join(&mut room, "ada", Rights::ALL);
+    let mut accepted = 0;
+    for client in 0..5_000_u64 {
+        let mut update = BytesMut::from(&[1, 1][..]);
+        put_var_uint(&mut update, 1_000 + client);
+        update.extend([0, 0x84, 5, 1, 1, b'x', 0]);
+        room.send(ada, sync(2, &update));
+        accepted += usize::from(room.closed(ada).is_none());
+    }
+    assert_eq!(
+        accepted, 1_000,
+        "each later update is held against each of them"
+    );
+    assert_eq!(room.closed(ada), Some(CloseReason::RoomFault));
+}
+
+/// An update whose causes never come spoils what its holders bring in one piece with it: their own
+/// edits are parked, and so are those that build on them. To be split in what is ready and what is
+/// not; until then this is what happens.
+#[test]
+fn offline_edits_in_one_piece_with_what_waits_wait_too() {
+    let mut room = room();
+    let ada = join(&mut room, "ada", Rights::ALL);
+    room.send(ada, sync(2, &behind(6, 0, 5, 1, "x")));
+    // Its own "me", which is ready, and what it holds of client 6.
+    let both = hex("02 01 0900 04 0101 74 02 6d65  01 0600 84 0501 01 78 00");
+    let both = [&both[..2], &both[2..]].concat();
+    room.send(ada, sync(1, &both));
+    room.unload();
+    let mut bob = Editor::join(&mut room, 2, "");
+    let heard = bob.hear(&mut room).log();
+    assert_eq!(
+        (bob.text(), heard),
+        ("me".into(), "1uu2".into()),
+        "joiners get it all the same"
+    );
+    let ada = join(&mut room, "ada", Rights::ALL);
+    room.send(ada, sync(2, &behind(9, 2, 9, 1, "!")));
+    assert!(
+        !room.frames(ada).is_empty(),
+        "asked for causes that are parked here"
+    );
+}

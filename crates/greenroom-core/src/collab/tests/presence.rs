@@ -117,6 +117,29 @@ fn presence_survives_a_rebuild() {
 }
 
 #[test]
+fn presence_goes_on_while_the_store_takes_no_writes() {
+    let mut room = TestRoom::new(collab_rooms());
+    let (ada, bob) = (
+        join(&mut room, "ada", Rights::ALL),
+        join(&mut room, "bob", Rights::ALL),
+    );
+    room.send(ada, sync(2, &insertion(5, 0, "x")));
+    room.fail_store(crate::store::StoreError::Full);
+    room.advance(100);
+    for clock in 5..8 {
+        room.send(ada, awareness(&[(1, clock, "{}")]));
+    }
+    assert_eq!(told(&mut room, bob), [awareness(&[(1, 5, "{}")])]);
+    room.advance(10);
+    assert_eq!(told(&mut room, bob), [awareness(&[(1, 7, "{}")])]);
+    room.send(ada, sync(2, &insertion(5, 0, "x")));
+    assert!(
+        matches!(room.heard(ada).last(), Some(Heard::Denied(_))),
+        "writes are held"
+    );
+}
+
+#[test]
 fn whoever_is_ended_is_gone_for_the_others() {
     let mut room = room();
     let (ada, bob) = (

@@ -150,13 +150,12 @@ impl Document {
         self.unstored = self.tail.len();
         self.unstored_bytes = self.tail_bytes;
         self.stored_seq = self.base_seq;
-        // Parked updates, and those whose causes came since the base was made.
-        let parked = self
-            .parked
-            .iter()
-            .map(|(seq, update, _)| (*seq, update.clone()));
-        let unparked = self.tail.iter().filter(|(seq, _)| *seq <= self.base_seq);
-        let unmerged: Vec<_> = parked.chain(unparked.cloned()).collect();
+        // Parked updates, and those whose causes came since the base was made; later ones are read
+        // from the journal.
+        let parked = self.parked.iter();
+        let parked = parked.map(|(seq, update, _)| (*seq, update.clone()));
+        let unmerged = parked.chain(self.tail.iter().cloned());
+        let unmerged: Vec<_> = unmerged.filter(|(seq, _)| *seq <= self.base_seq).collect();
         let data = encode_snapshot(&self.base, &self.unmergeable, &unmerged);
         let part = Part::Document(self.name.clone());
         cx.effects.push(Effect::Snapshot(part, self.base_seq, data));
