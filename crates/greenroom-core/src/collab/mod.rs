@@ -248,7 +248,9 @@ impl Behaviour for Collab {
             let JobDone::Document(DocumentJobDone::Loaded(documents)) = done else {
                 return Err(Fault("the documents cannot be read".into()));
             };
-            for loaded in documents {
+            let unreadable =
+                |error| Fault(format!("a document's snapshot cannot be read: {error}"));
+            for loaded in documents.map_err(unreadable)? {
                 for (seq, error) in &loaded.unreadable {
                     let note = format!("stored update at seq {seq} cannot be read: {error}");
                     cx.effects.push(Effect::Note(note));

@@ -65,6 +65,9 @@ pub(crate) struct Document {
     unmergeable: Vec<(u64, Bytes)>,
     /// The document cannot be built: joiners get its raw updates.
     broken: bool,
+    /// The journal has updates that this version cannot read: they are left there for one that
+    /// can, so that no newer snapshot may take their place.
+    unreadable: bool,
     /// Updates and bytes since the snapshot in the store.
     unstored: usize,
     unstored_bytes: usize,
@@ -79,7 +82,7 @@ pub(crate) struct Document {
 
 impl Document {
     pub(crate) fn new(name: &str) -> Self {
-        Self::from_loaded(load(LoadDocument::new(name)))
+        Self::from_loaded(load(LoadDocument::new(name)).expect("there is no snapshot"))
     }
 
     /// The document as a load job read it.
@@ -99,6 +102,7 @@ impl Document {
             seen: None,
             unmergeable: loaded.unmergeable,
             broken: false,
+            unreadable: !loaded.unreadable.is_empty(),
             engine: None,
             engine_used: Millis(0),
             running: None,
@@ -112,7 +116,8 @@ impl Document {
 
     /// Whether nothing was ever written into it.
     pub(crate) fn is_blank(&self) -> bool {
-        self.base_seq == 0 && self.tail.is_empty() && self.unmerged().next().is_none()
+        let nothing = self.base_seq == 0 && self.tail.is_empty() && !self.unreadable;
+        nothing && self.unmerged().next().is_none()
     }
 
     /// Whether it can be forgotten: blank, and nothing under way.

@@ -25,8 +25,8 @@ pub enum DocumentJob {
 /// How it ended.
 #[derive(Debug)]
 pub enum DocumentJobDone {
-    /// The documents are read.
-    Loaded(Vec<LoadedDocument>),
+    /// The documents are read; or why a snapshot cannot be.
+    Loaded(Result<Vec<LoadedDocument>, String>),
     /// The document is up to date.
     Worked(Box<Worked>),
 }
@@ -139,7 +139,10 @@ impl DocumentJob {
 }
 
 /// Builds the shadow without yrs: our own reader is enough.
-pub(crate) fn load(past: LoadDocument) -> LoadedDocument {
+///
+/// # Errors
+/// Why the snapshot cannot be read. Without it nothing can be told from the updates.
+pub(crate) fn load(past: LoadDocument) -> Result<LoadedDocument, String> {
     let mut loaded = LoadedDocument {
         name: past.name,
         base: past.base,
@@ -151,10 +154,8 @@ pub(crate) fn load(past: LoadDocument) -> LoadedDocument {
         unreadable: Vec::new(),
     };
     if !loaded.base.is_empty() {
-        match Digest::read(&loaded.base) {
-            Ok(digest) => loaded.shadow.apply(&digest),
-            Err(error) => loaded.unreadable.push((loaded.base_seq, error.to_string())),
-        }
+        let digest = Digest::read(&loaded.base).map_err(|error| error.to_string())?;
+        loaded.shadow.apply(&digest);
     }
     for StoredUpdate {
         seq,
@@ -184,7 +185,7 @@ pub(crate) fn load(past: LoadDocument) -> LoadedDocument {
             Verdict::Refused(error) => loaded.unreadable.push((seq, error.to_string())),
         }
     }
-    loaded
+    Ok(loaded)
 }
 
 /// Moves parked updates whose causes have come to the tail, behind those causes.

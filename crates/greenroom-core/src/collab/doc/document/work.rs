@@ -22,8 +22,8 @@ impl Document {
         }
         let limits = cx.limits;
         let bytes_due = limits.compact_bytes_min.max(self.base.len());
-        self.wants_snapshot |=
-            self.unstored >= limits.compact_updates_max || self.unstored_bytes >= bytes_due;
+        let due = self.unstored >= limits.compact_updates_max || self.unstored_bytes >= bytes_due;
+        self.wants_snapshot |= due && !self.unreadable;
         let waiting = self.waiting(cx);
         if !self.wants_snapshot && waiting.is_empty() {
             return;
@@ -165,7 +165,8 @@ impl Document {
     /// the journal of the whole room.
     pub(crate) fn renew_snapshot(&mut self, cx: &mut Cx<'_>) {
         let behind = (cx.next_seq - 1).saturating_sub(self.stored_seq);
-        if behind < cx.limits.compact_updates_max as u64 || self.is_blank() || self.broken {
+        let is_kept = self.is_blank() || self.broken || self.unreadable;
+        if behind < cx.limits.compact_updates_max as u64 || is_kept {
             return;
         }
         if self.tail.is_empty() && self.running.is_none() {
@@ -195,7 +196,7 @@ impl Document {
         if self.running.is_some() {
             return true;
         }
-        if self.unstored == 0 || self.broken {
+        if self.unstored == 0 || self.broken || self.unreadable {
             return false;
         }
         if self.tail.is_empty() && self.base_seq > 0 {
