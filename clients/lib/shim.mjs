@@ -1,7 +1,7 @@
 // The libraries that are preloaded into a server: see shim/.
 
 import { spawnSync } from "node:child_process";
-import { createReadStream, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, createReadStream, openSync, readSync, writeSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -71,8 +71,9 @@ export class Allocations extends Library {
   /** The variables that put a server on it. */
   under = (server) => ({ LD_PRELOAD: this.file, ALLOCATIONS_FILE: join(server.folder, "counters") });
 
-  /** Begins to read the counters of a server that runs. */
+  /** Reads the counters of this server from now on; it has to run. */
   watch(server) {
+    if (this.#counters !== undefined) closeSync(this.#counters);
     this.#counters = openSync(join(server.folder, "counters"), "r+");
   }
 
