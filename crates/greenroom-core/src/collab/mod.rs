@@ -176,9 +176,8 @@ impl Behaviour for Collab {
             ClientMessage::Awareness(entries) => {
                 // Anonymous peers are told apart by where they come from.
                 let sender = &links[&session].sender;
-                let same_user = |other| links.get(&other).is_none_or(|l| l.sender == *sender);
                 let awareness = cx.presence.awareness.entry(name.clone()).or_default();
-                let changed = awareness.announce(cx.now, session, &entries, cx.limits, same_user);
+                let changed = awareness.announce(cx.now, session, &entries, cx.limits, sender);
                 awareness.changed(changed);
                 Self::tell_awareness(name, cx);
                 Ok(())

@@ -9,6 +9,7 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use greenroom_service::{Millis, SessionId};
@@ -75,12 +76,26 @@ fn is_json_object(json: &str) -> bool {
         && serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok()
 }
 
+/// Whether `sender` may take over an entry that is not its session's. Nobody but its author knows a
+/// clock that we do not: that revives an entry from a new address, and takes one back from another
+/// peer of the same user whose first word was an echo.
+fn may_claim(known: &Entry, sender: &str, is_first_word: bool, clock: u64) -> bool {
+    let is_newer = clock > known.clock;
+    if *known.author == *sender {
+        is_first_word || is_newer
+    } else {
+        known.owner.is_none() && is_newer
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
     clock: u64,
     /// `None`: a tombstone, kept for a while so that a late echo does not revive the entry.
     state: Option<Bytes>,
     owner: Option<SessionId>,
+    /// Whose it is or was: the user, or where an anonymous one comes from.
+    author: Arc<str>,
     /// When it was last changed.
     changed: Millis,
 }
@@ -102,10 +117,11 @@ pub struct Awareness {
 impl Awareness {
     /// Takes in what `session` sent and gives the clients whose entry changed, to be told to
     /// everybody, the sender included: its watchdog counts the echo, and a raised clock must reach
-    /// it. `same_user` says whether another session belongs to the same user.
+    /// it. `sender` is the session's user, or where an anonymous one comes from.
     ///
     /// A new connection announces itself first, alone: this claims its client id even when the
-    /// entry is a tombstone, or is still held by the half-open connection that it had before. A
+    /// entry is a tombstone, or is still held by the half-open connection that it had before; of
+    /// the same sender, because the first word of a peer without a state is an echo of another's. A
     /// tombstone is revived with its clock plus one, because the returning tab still has the old
     /// clock, which its peers would ignore until the next renewal.
     pub fn announce(
@@ -114,22 +130,17 @@ impl Awareness {
         session: SessionId,
         entries: &[AwarenessEntry],
         limits: &Limits,
-        same_user: impl Fn(SessionId) -> bool,
+        sender: &str,
     ) -> Vec<u64> {
         let claims = !self.owned.contains_key(&session) && entries.len() == 1;
         self.owned.entry(session).or_default();
         let mut changed = Vec::new();
         for entry in entries {
             let did_change = match self.entries.get(&entry.client) {
-                None => self.add(now, session, entry, limits),
+                None => self.add(now, session, sender, entry, limits),
                 Some(known) if known.owner == Some(session) => self.renew(now, entry),
-                // Nobody but its author knows a clock that we do not: that takes an entry back from
-                // another peer of the same user whose first word was an echo.
-                Some(known)
-                    if known.owner.is_none_or(&same_user)
-                        && (claims || entry.clock > known.clock) =>
-                {
-                    self.claim(now, session, entry, limits)
+                Some(known) if may_claim(known, sender, claims, entry.clock) => {
+                    self.claim(now, session, sender, entry, limits)
                 }
                 Some(_) => false,
             };
@@ -144,13 +155,14 @@ impl Awareness {
         &mut self,
         now: Millis,
         session: SessionId,
+        sender: &str,
         entry: &AwarenessEntry,
         limits: &Limits,
     ) -> bool {
         if entry.state.is_none() || self.entries.len() >= limits.awareness_table_max {
             return false;
         }
-        self.own(now, session, entry, entry.clock, limits)
+        self.own((now, session, sender), entry, entry.clock, limits)
     }
 
     fn renew(&mut self, now: Millis, entry: &AwarenessEntry) -> bool {
@@ -172,6 +184,7 @@ impl Awareness {
         &mut self,
         now: Millis,
         session: SessionId,
+        sender: &str,
         entry: &AwarenessEntry,
         limits: &Limits,
     ) -> bool {
@@ -185,13 +198,14 @@ impl Awareness {
             // Everybody shows it already; only the owner is new.
             let known = self.entries.get_mut(&entry.client).expect("indexed above");
             known.owner = Some(session);
+            known.author = sender.into();
             known.changed = now;
             self.disown(before, entry.client);
             self.owned.entry(session).or_default().insert(entry.client);
             return false;
         }
         let clock = if stale { clock + 1 } else { entry.clock };
-        if !self.own(now, session, entry, clock, limits) {
+        if !self.own((now, session, sender), entry, clock, limits) {
             return false;
         }
         self.disown(before, entry.client);
@@ -200,8 +214,7 @@ impl Awareness {
 
     fn own(
         &mut self,
-        now: Millis,
-        session: SessionId,
+        (now, session, sender): (Millis, SessionId, &str),
         entry: &AwarenessEntry,
         clock: u64,
         limits: &Limits,
@@ -218,6 +231,7 @@ impl Awareness {
                 clock,
                 state,
                 owner: Some(session),
+                author: sender.into(),
                 changed: now,
             },
         );

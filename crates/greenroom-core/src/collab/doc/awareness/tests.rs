@@ -1,7 +1,5 @@
 //! The awareness table, without a room.
 
-use greenroom_service::UserId;
-
 use super::*;
 
 const START: Millis = Millis(1_000_000);
@@ -40,12 +38,11 @@ impl Table {
         entries: &[(u64, u64, &'static str)],
     ) -> Vec<(u64, u64, String)> {
         let entries: Vec<_> = entries.iter().copied().map(entry).collect();
-        let users: Vec<_> = self.users.iter().map(|user| UserId::new(user)).collect();
-        let same_user = |other: SessionId| users[other.0 as usize] == users[session];
+        let sender = self.users[session];
         let id = SessionId(session as u64);
         let told = self
             .table
-            .announce(self.now, id, &entries, &self.limits, same_user);
+            .announce(self.now, id, &entries, &self.limits, sender);
         self.told(&told)
     }
 
@@ -288,4 +285,14 @@ fn updates_are_read_with_limits() {
             "{bytes:02x?}"
         );
     }
+}
+
+#[test]
+fn an_echo_revives_nobody_and_keeps_no_author_out() {
+    let mut t = table(&["ann", "silent", "ann"]);
+    t.announce(0, &[(1, 5, "{}")]);
+    check(t.leave(0), &[(1, 5, "null")]);
+    // It heard of the entry before, has none of its own, and tells what it heard.
+    check(t.announce(1, &[(1, 5, "{}")]), &[]);
+    check(t.announce(2, &[(1, 7, "{}")]), &[(1, 7, "{}")]);
 }
