@@ -98,6 +98,19 @@ pub(crate) const SOAK: &[Step] = &[
         "binary",
         &["cargo", "build", "--package", "greenroom", "--locked"],
     ),
+    // 10,000 worlds instead of 200.
+    command(
+        "simulator",
+        &[
+            "cargo",
+            "test",
+            "--release",
+            "--locked",
+            "--package",
+            "greenroom-sim",
+        ],
+    )
+    .with("GREENROOM_SIM_SEEDS", "10000"),
     command("clients install", INSTALL_CLIENTS),
     call("clients", soak_clients),
 ];

@@ -63,6 +63,8 @@ pub(crate) enum Event {
     Calm,
     /// A fresh reader joins each document.
     Probe,
+    /// Every editor asks once more for what it lacks, which is nothing.
+    Ask,
     /// Everything must have come together by now.
     End,
 }

@@ -5,7 +5,7 @@ use std::fmt::Arguments;
 
 use crate::bug::Bug;
 use crate::check::Ledger;
-use crate::client::Client;
+use crate::client::{Client, Side};
 use crate::disk::{Asked, Disk};
 use crate::plan::{Fault, Kind, MS, Plan, SECOND};
 use crate::queue::{Event, Queue};
@@ -20,6 +20,8 @@ use greenroom_core::store::StoreReply;
 const CALM: u64 = 20 * SECOND;
 /// When, in the calm, a fresh reader joins each document.
 const PROBE: u64 = 10 * SECOND;
+/// When every editor asks once more.
+const ASK: u64 = 15 * SECOND;
 
 /// Everything that is simulated.
 #[derive(Debug)]
@@ -99,6 +101,7 @@ impl World {
         let calm = self.now + plan.active;
         self.queue.plan(calm, Event::Calm);
         self.queue.plan(calm + PROBE, Event::Probe);
+        self.queue.plan(calm + ASK, Event::Ask);
         self.queue.plan(calm + CALM, Event::End);
     }
 
@@ -195,6 +198,7 @@ impl World {
             Event::Kill { node } => self.kill_node(node),
             Event::Calm => self.calm_down(),
             Event::Probe => self.probe(),
+            Event::Ask => self.ask_all(),
             Event::End => self.check_end(),
         }
     }
@@ -314,7 +318,7 @@ impl World {
         }
     }
 
-    /// A fresh reader joins each document, and everybody who is there asks once more.
+    /// A fresh reader joins each document.
     fn probe(&mut self) {
         for number in 0..self.clients.len() {
             let plan = self.clients[number].plan.clone();
@@ -330,6 +334,17 @@ impl World {
                     ..plan
                 };
                 self.add_client(plan);
+            }
+        }
+    }
+
+    /// Every editor asks once more: the room answers from what it knows without its documents.
+    fn ask_all(&mut self) {
+        for number in 0..self.clients.len() {
+            if let Side::Editor(editor) = &mut self.clients[number].side {
+                editor.answer = None;
+                let ask = editor.step1();
+                self.client_says(number, vec![ask]);
             }
         }
     }
@@ -417,7 +432,7 @@ impl World {
         let id = self.client_id();
         let now = self.now;
         let client = &self.clients[number];
-        if client.banned || !matches!(client.side, crate::client::Side::Editor(_)) {
+        if client.banned || !matches!(client.side, Side::Editor(_)) {
             return;
         }
         self.line(format_args!("client {number} closes its tab"));

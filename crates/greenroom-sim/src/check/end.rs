@@ -1,11 +1,11 @@
 //! What must hold when all is calm again.
 
-use greenroom_service::Rights;
-use std::collections::BTreeMap;
-use yrs::Update;
-use yrs::updates::decoder::Decode;
-use yrs::updates::encoder::Encode;
+use std::collections::{BTreeMap, BTreeSet};
 
+use greenroom_core::collab::doc::update::Digest;
+use greenroom_service::Rights;
+
+use super::journal::Stored;
 use crate::client::Side;
 use crate::client::editor::Editor;
 use crate::client::replica::Replica;
@@ -87,31 +87,19 @@ impl World {
                 ));
             }
         }
-        // The last to come is the reader that joined in the calm, and asked again with all it has.
-        if let (Some(stored), Some((number, probe))) =
-            (stored, self.editors(room, document).last().copied())
-            && stored.replica.is_whole()
-        {
-            if probe.server_vector.as_ref() != Some(&expected.vector) {
-                broken.push(format!(
-                    "{id} {document:?}: the room knows {:?}, the journal {:?}",
-                    probe.server_vector, expected.vector
-                ));
+        if let Some(stored) = stored.filter(|stored| stored.replica.is_whole()) {
+            let editors = self.editors(room, document);
+            for (number, editor) in &editors {
+                if let Some(what) = check_answer(editor, stored) {
+                    broken.push(format!("{id} {document:?}: editor {number} {what}"));
+                }
             }
-            let lacks = stored.replica.diff(&stored.replica.state_vector());
-            let deleted = |bytes: &[u8]| {
-                Update::decode_v1(bytes)
-                    .ok()
-                    .map(|update| update.delete_set().encode_v1())
-            };
-            let answer = probe
-                .answer
-                .as_deref()
-                .and_then(deleted)
-                .map(|set| set.len());
-            if answer != deleted(&lacks).map(|set| set.len()) {
+            // The last to come is the reader that joined in the calm.
+            let told = editors.last().map(|(_, probe)| &probe.server_vector);
+            if told.is_some_and(|told| told.as_ref() != Some(&expected.vector)) {
+                let known = &expected.vector;
                 broken.push(format!(
-                    "{id} {document:?}: probe {number} was answered {answer:?}"
+                    "{id} {document:?}: the room tells {told:?}, not {known:?}"
                 ));
             }
         }
@@ -181,4 +169,18 @@ impl World {
             ));
         }
     }
+}
+
+/// The room's answer to an editor that lacks nothing: what is deleted.
+fn check_answer(editor: &Editor, stored: &Stored) -> Option<String> {
+    let Some(answer) = &editor.answer else {
+        return Some("was not answered".to_owned());
+    };
+    let told = Digest::read(answer).ok()?;
+    let told: BTreeSet<_> = told
+        .deletions()
+        .flat_map(|(client, start, end)| (start..end).map(move |clock| (client, clock)))
+        .collect();
+    let missing = stored.deleted.difference(&told).next()?;
+    Some(format!("was not told that {missing:?} is deleted"))
 }

@@ -138,7 +138,7 @@ impl Replica {
         let txn = self.doc.transact();
         let entries = self.map.iter(&txn);
         let mut map: Vec<_> = entries
-            .map(|(key, value)| (key.to_string(), value.to_string(&txn)))
+            .map(|(key, value)| (key.to_owned(), value.to_string(&txn)))
             .collect();
         map.sort();
         Seen {

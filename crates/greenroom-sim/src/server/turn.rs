@@ -113,7 +113,7 @@ impl World {
 
     fn time_out(&mut self, node: u32, task: &mut RoomTask) {
         let time = self.nodes[&node].room_time(self.now);
-        if !task.room.poll_timeout().is_some_and(|at| at <= time) {
+        if task.room.poll_timeout().is_none_or(|at| at > time) {
             return;
         }
         let second = self.now / SECOND;

@@ -135,7 +135,7 @@ impl Document {
     /// snapshot when it has nothing and the snapshot is current; otherwise a job makes the answer.
     pub(crate) fn answer(&mut self, session: SessionId, vector: StateVector, cx: &mut Cx<'_>) {
         if self.seen().covers(&vector) {
-            let update = self.shadow.delete_set_update();
+            let update = self.seen().delete_set_update();
             return self.say_whole(session, update, cx);
         }
         let has_nothing = self.is_new_to(&vector);
