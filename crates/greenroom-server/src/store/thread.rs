@@ -274,7 +274,10 @@ fn run(
     let mut engine = Some(engine);
     while let Some(first) = messages.blocking_recv() {
         let (jobs, stop) = collect(first, &mut messages, limits);
-        if let Some(mut working) = engine.take() {
+        // A stop may come alone: then there is nothing to commit.
+        if !jobs.is_empty()
+            && let Some(mut working) = engine.take()
+        {
             match catch_unwind(AssertUnwindSafe(|| serve(&mut working, jobs))) {
                 Ok(now) => {
                     let mut shown = lock(health);
