@@ -323,7 +323,7 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
     )
     .prop_map(|words| words.concat().into_bytes());
     let noise = prop::collection::vec(any::<u8>(), 0..3_000);
-    let runs = (any::<u8>(), 0..90_000_usize).prop_map(|(byte, count)| vec![byte; count]);
+    let runs = (any::<u8>(), 0..50_000_usize).prop_map(|(byte, count)| vec![byte; count]);
     prop_oneof![words, noise, runs]
 }
 
