@@ -6,7 +6,10 @@ import { until, within } from "./wait.mjs";
 
 const PATIENCE_MS = 20_000;
 
-/** One client of `/ws/room/{room}`; emits `value` for each `new value: N`. */
+/**
+ * One client of `/ws/room/{room}`; emits `value` for each `new value: N`, `refused` with the code of
+ * each refusal, `closed` with the close code.
+ */
 export class CounterClient extends EventEmitter {
   #socket;
   /** The last value it was told; undefined before the first. */
@@ -15,6 +18,8 @@ export class CounterClient extends EventEmitter {
   highest = 0;
   /** How many increments it sent. */
   sent = 0;
+  /** The close code, once it is closed. */
+  code = undefined;
 
   /** Connects. */
   static async join(server, room) {
@@ -23,6 +28,11 @@ export class CounterClient extends EventEmitter {
     client.#socket = socket;
     socket.on("message", (data) => {
       const told = /^new value: (-?\d+)$/.exec(String(data));
+      const { error } = told === null && data[0] === 0x7b ? JSON.parse(String(data)) : {};
+      if (error !== undefined) {
+        client.emit("refused", error.code);
+        return;
+      }
       if (told === null) throw new Error(`a counter said ${data}`);
       client.value = Number(told[1]);
       client.highest = Math.max(client.highest, client.value);
@@ -31,6 +41,10 @@ export class CounterClient extends EventEmitter {
     await within(PATIENCE_MS, "a counter's client is connected", once(socket, "open"));
     // A kill cuts the connection; what was told before is what counts.
     socket.on("error", () => {});
+    socket.on("close", (code) => {
+      client.code = code;
+      client.emit("closed", code);
+    });
     return client;
   }
 
@@ -42,10 +56,30 @@ export class CounterClient extends EventEmitter {
 
   /** Increments and waits for a value; gives it. */
   async next() {
-    const value = once(this, "value");
-    this.increment();
-    const [told] = await within(PATIENCE_MS, "the counter answers", value);
+    const told = await this.ask();
+    if (typeof told !== "number") throw new Error(`the counter refused: ${told}`);
     return told;
+  }
+
+  /**
+   * Increments and waits for what comes of it: a value, or why there is none, the code of a refusal
+   * or `closed` with the close code.
+   */
+  async ask() {
+    if (this.code !== undefined) return `closed ${this.code}`;
+    const ended = new AbortController();
+    const { signal } = ended;
+    const one = Promise.race([
+      once(this, "value", { signal }).then(([value]) => value),
+      once(this, "refused", { signal }).then(([code]) => code),
+      once(this, "closed", { signal }).then(([code]) => `closed ${code}`),
+    ]);
+    this.increment();
+    try {
+      return await within(PATIENCE_MS, "the counter answers", one);
+    } finally {
+      ended.abort();
+    }
   }
 
   /** Waits until it was told `value` or more. */

@@ -8,10 +8,10 @@ import { pass } from "./wait.mjs";
 const DEPTH = 4;
 
 /**
- * Kills the server `kills` times while clients of several rooms count; `restart` starts it again.
- * Gives how many values were told and how many of them were lost.
+ * Kills the server `kills` times while clients of several rooms count. `fall` ends it otherwise:
+ * it is given the number of the kill. Gives how many values were told and how many were lost.
  */
-export async function countThroughKills(server, kills, random, restart = () => server.restart()) {
+export async function countThroughKills(server, kills, random, fall = undefined) {
   const rooms = ["counter/a", "counter/b", "counter/c"];
   const known = new Map(rooms.map((room) => [room, { seen: 0, sent: 0 }]));
   let told = 0;
@@ -21,7 +21,8 @@ export async function countThroughKills(server, kills, random, restart = () => s
       rooms.flatMap((room) => [busy(server, room), busy(server, room)]),
     );
     // The moment of the kill is what chance decides.
-    await pass(20 + random.below(150));
+    if (fall === undefined) await pass(20 + random.below(150));
+    else await fall(kill);
     await server.kill();
     for (const { room, client, values } of load) {
       const of = known.get(room);
@@ -30,7 +31,7 @@ export async function countThroughKills(server, kills, random, restart = () => s
       told += values();
       client.close();
     }
-    await restart();
+    await server.restart();
     for (const room of rooms) {
       const of = known.get(room);
       const client = await CounterClient.join(server, room);

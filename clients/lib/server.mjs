@@ -21,6 +21,7 @@ export class Server {
   #process;
   #folder;
   #env;
+  #options;
   /** Where it listens, for example `127.0.0.1:41207`; the same after each restart. */
   host;
   /** What it printed so far, line by line. */
@@ -28,22 +29,24 @@ export class Server {
 
   /**
    * Starts one on a free port and an empty data directory; `environment(server)` gives variables
-   * for the process.
+   * for the process. Options: `folder`, made by the test, in which its own is made; `under`, words of
+   * a command that runs it; `words`, more for its own; `listen`, an address.
    */
-  static async start(environment = () => ({})) {
+  static async start(environment = () => ({}), options = {}) {
     if (!existsSync(BINARY)) {
       throw new Error(`${BINARY} is missing: build it, or name the binary in GREENROOM_BIN`);
     }
     const server = new Server();
-    server.#folder = await mkdtemp(join(tmpdir(), "greenroom-clients-"));
+    server.#options = { folder: tmpdir(), under: [], words: [], listen: "127.0.0.1:0", ...options };
+    server.#folder = await mkdtemp(join(server.#options.folder, "greenroom-clients-"));
     server.#env = environment(server);
-    server.host = "127.0.0.1:0";
+    server.host = server.#options.listen;
     await server.#run();
     return server;
   }
 
   async #run() {
-    this.#process = launch(this.host, this.data, this.#env);
+    this.#process = launch(this.host, this.data, this.#env, this.#options);
     const lines = createInterface({ input: this.#process.stderr });
     const listening = new Promise((resolve, reject) => {
       lines.on("line", (line) => {
@@ -91,6 +94,18 @@ export class Server {
     await within(EXIT_MS, "the killed server is gone", gone);
   }
 
+  /** Waits until the process has ended by itself, or by a fault. */
+  async fell(ms = EXIT_MS) {
+    if (!this.alive) return;
+    await within(ms, "the server ends", once(this.#process, "exit"));
+  }
+
+  /** What `/readyz` says, with its status. */
+  async readiness() {
+    const answer = await fetch(this.url("http", "/readyz"));
+    return { status: answer.status, ...(await answer.json()) };
+  }
+
   /** Starts it again at the same address on the same data; `more` is added to its variables. */
   async restart(more = {}) {
     this.#env = { ...this.#env, ...more };
@@ -107,7 +122,7 @@ export class Server {
 
   /** Runs a second server on the same data; gives its exit code and what it printed. */
   async rival() {
-    const child = launch("127.0.0.1:0", this.data, this.#env);
+    const child = launch("127.0.0.1:0", this.data, this.#env, this.#options);
     let text = "";
     child.stderr.on("data", (part) => {
       text += part;
@@ -138,9 +153,10 @@ export class Server {
   }
 }
 
-function launch(listen, data, env) {
-  const words = ["dev", "--listen", listen, "--data", data, "--rooms", "counter/*=counter"];
-  return spawn(BINARY, words, {
+function launch(listen, data, env, { under, words }) {
+  const own = ["dev", "--listen", listen, "--data", data, "--rooms", "counter/*=counter", ...words];
+  const [program, ...rest] = [...under, BINARY, ...own];
+  return spawn(program, rest, {
     stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, NO_COLOR: "1", ...env },
   });

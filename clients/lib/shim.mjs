@@ -56,8 +56,139 @@ export class Shim extends Library {
     UNSYNCED_NEEDLE: "new value: ",
   });
 
+  /** As `under`, with syncs that fail when `fail` says so. */
+  failing = (server) => ({ ...this.under(server), UNSYNCED_FAIL: failures(server) });
+
+  /** Lets so many of the next syncs fail, `-1` for all from now on. */
+  static fail(server, count) {
+    const numbers = new Numbers(failures(server));
+    numbers.set(0, count);
+    numbers.close();
+  }
+
+  /** How many syncs failed. */
+  static failed(server) {
+    const numbers = new Numbers(failures(server));
+    const failed = numbers.get(1);
+    numbers.close();
+    return failed;
+  }
+
   /** Makes syncs do nothing: what a test must notice. */
   static lie = { UNSYNCED_LIE: "1" };
+}
+
+const failures = (server) => join(server.folder, "failures");
+
+/** A file of numbers that a library and the tests share. */
+class Numbers {
+  #file;
+
+  constructor(path) {
+    this.#file = openSync(path, "r+");
+  }
+
+  get(at) {
+    const one = Buffer.alloc(8);
+    readSync(this.#file, one, 0, 8, at * 8);
+    return Number(one.readBigInt64LE(0));
+  }
+
+  set(at, value) {
+    const one = Buffer.alloc(8);
+    one.writeBigInt64LE(BigInt(value));
+    writeSync(this.#file, one, 0, 8, at * 8);
+  }
+
+  close() {
+    closeSync(this.#file);
+  }
+}
+
+/** Calls that can fail, by the numbers of faults.c. */
+export const Call = { write: 1, sync: 2, rename: 4, remove: 8, cut: 16, send: 32 };
+
+/** What can happen to a call. */
+export const Fate = {
+  fails: 1,
+  isDoneAndFails: 2,
+  isShort: 3,
+  isHalfDoneAndFails: 4,
+  killsBefore: 5,
+  killsAfter: 6,
+  killsHalfway: 7,
+};
+
+/** Error numbers of Linux. */
+export const Errno = { EINTR: 4, EIO: 5, ENOSPC: 28 };
+
+/** Makes calls on a server's files fail. */
+export class Faults extends Library {
+  static build() {
+    return super.build("faults");
+  }
+
+  /** The variables that put a server on it. */
+  under = (server) => ({
+    LD_PRELOAD: this.file,
+    FAULTS_DIR: server.data,
+    FAULTS_FILE: join(server.folder, "faults"),
+  });
+
+  /**
+   * Says what happens to calls of a server from now on; there are two plans, `at` says which. The
+   * first `pass` calls pass, then it happens to `times` of them, -1 for all.
+   */
+  plan(server, fate, calls, { pass = 0, times = 1, error = Errno.EIO, at = 0 } = {}) {
+    const numbers = new Numbers(join(server.folder, "faults"));
+    const all = [0, calls, pass, times, error, 0, 0, 0];
+    // The fate last: before it the plan counts for nothing.
+    for (const [n, value] of all.entries()) numbers.set(at * 8 + n, value);
+    numbers.set(at * 8, fate);
+    numbers.close();
+  }
+
+  /** Lets everything succeed again; gives how often each plan happened. */
+  heal(server) {
+    const numbers = new Numbers(join(server.folder, "faults"));
+    const happened = [numbers.get(6), numbers.get(14)];
+    numbers.set(0, 0);
+    numbers.set(8, 0);
+    numbers.close();
+    return happened;
+  }
+}
+
+/** Moves a server's clocks. */
+export class Clock extends Library {
+  static build() {
+    return super.build("clock");
+  }
+
+  /** The variables that put a server on it. */
+  under = (server) => ({ LD_PRELOAD: this.file, CLOCK_FILE: join(server.folder, "clock") });
+
+  /** Moves the wall clock so far from the true time, in milliseconds. */
+  jump(server, ms) {
+    this.#set(server, 0, ms);
+  }
+
+  /** Stops the monotonic clock. */
+  stall(server) {
+    this.#set(server, 2, Math.floor(Number(process.hrtime.bigint() / 1_000_000n)));
+  }
+
+  /** Lets the monotonic clock go on from where it stands: `stalled` ms were lost. */
+  resume(server, stalled) {
+    this.#set(server, 1, -stalled);
+    this.#set(server, 2, 0);
+  }
+
+  #set(server, at, value) {
+    const numbers = new Numbers(join(server.folder, "clock"));
+    numbers.set(at, value);
+    numbers.close();
+  }
 }
 
 /** Counts what a server allocates. */

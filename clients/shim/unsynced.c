@@ -13,6 +13,11 @@
  *                               follows the needle, up to the first byte that is no digit
  * With UNSYNCED_LIE=1 a sync succeeds and does nothing: a test that passes then tests nothing.
  *
+ * With UNSYNCED_FAIL, a file of two numbers of 8 bytes in the machine's order, so many of the next
+ * syncs as the first says fail with EIO (-1: all), and do what Linux does: what they did not write
+ * counts as clean from then on, so that no later sync of the same file writes it. The second counts
+ * them.
+ *
  * A call that it does not know on such a file ends the process, so that nothing gets past it.
  */
 #define _GNU_SOURCE
@@ -64,6 +69,9 @@ static char directory[PATH_MAX];
 static const char *needle;
 static int log_fd = -1;
 static int lies;
+static long nothing_fails[2];
+/* Shared with the tests: how many syncs are to fail, how many did. */
+static volatile long *failing = nothing_fails;
 
 static int (*real_open)(const char *, int, ...);
 static int (*real_close)(int);
@@ -123,6 +131,14 @@ static void start(void) {
     needle = getenv("UNSYNCED_NEEDLE");
     const char *lie = getenv("UNSYNCED_LIE");
     lies = lie != NULL && strcmp(lie, "1") == 0;
+    const char *fail = getenv("UNSYNCED_FAIL");
+    if (fail == NULL) return;
+    int file = real_open(fail, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0 || real_ftruncate(file, sizeof nothing_fails) != 0) die("UNSYNCED_FAIL cannot be used");
+    void *shared = real_mmap(NULL, sizeof nothing_fails, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (shared == MAP_FAILED) die("UNSYNCED_FAIL cannot be mapped");
+    failing = shared;
+    real_close(file);
 }
 
 static void enter(void) {
@@ -252,6 +268,13 @@ static void resize(struct file *file, size_t size) {
 /* Brings the file on disk up to date, and syncs it. */
 static int sync_file(int fd, struct file *file, int (*sync)(int)) {
     if (lies) return 0;
+    if (failing[0] != 0) {
+        if (failing[0] > 0) failing[0] -= 1;
+        failing[1] += 1;
+        file->dirty_from = file->dirty_to = 0;
+        errno = EIO;
+        return -1;
+    }
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     /* The descriptor may be one for reading. */

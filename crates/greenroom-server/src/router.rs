@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use greenroom_core::store::StoreRequest;
 use http::{HeaderValue, StatusCode, header};
 
 use crate::app::App;
@@ -40,13 +41,20 @@ async fn healthz() -> &'static str {
 /// Whether it may take traffic, and what a write survives: the level, and the window in which a
 /// crash can cost edits if every peer that holds them is gone too.
 async fn readyz(State(app): State<Arc<App>>) -> Response {
-    let Health { level, read_only } = app.store.health();
+    let Health {
+        level,
+        read_only,
+        full,
+    } = health(&app).await;
     let mut reasons = Vec::new();
     if app.is_draining() {
         reasons.push("draining: the server stops".to_owned());
     }
     if let Some(why) = read_only {
         reasons.push(format!("store read-only: {why}"));
+    }
+    if full {
+        reasons.push("store full: the disk has too little space, free some".to_owned());
     }
     let status = if reasons.is_empty() {
         StatusCode::OK
@@ -63,6 +71,17 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
     });
     let kind = HeaderValue::from_static("application/json");
     (status, [(header::CONTENT_TYPE, kind)], body.to_string()).into_response()
+}
+
+/// How the store is doing now: one that was full looks at its disk only when it is asked something,
+/// and a server that is not ready may be asked nothing else.
+async fn health(app: &App) -> Health {
+    let health = app.store.health();
+    if !health.full {
+        return health;
+    }
+    app.store.request(StoreRequest::Queue { limit: 0 }).await;
+    app.store.health()
 }
 
 async fn metrics_page(State(app): State<Arc<App>>) -> Response {

@@ -78,7 +78,8 @@ impl From<io::Error> for OpenError {
             io::ErrorKind::PermissionDenied => Self::Denied,
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
             io::ErrorKind::NotADirectory => Self::NotADirectory,
-            kind => Self::Io(kind.to_string()),
+            // The system's own words: they hold no path, and say what a kind does not.
+            _ => Self::Io(error.to_string()),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod directory;
 mod error;
+mod space;
 mod sqlite;
 mod thread;
 
@@ -22,6 +23,9 @@ pub struct Health {
     pub level: Level,
     /// Why no writes are taken, for the operator; `None` while they are.
     pub read_only: Option<String>,
+    /// Whether appends are refused because the disk is nearly full; they are taken again once it
+    /// is not.
+    pub full: bool,
 }
 
 /// What a [`StoreThread`] drives.

@@ -24,7 +24,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode};
 
-use super::{DataDirectory, Engine, Health, OpenError};
+use super::{DataDirectory, Engine, Health, OpenError, space};
 use tail::Tail;
 
 #[cfg(test)]
@@ -42,6 +42,8 @@ pub struct SqliteStore {
     level: Level,
     /// Why no writes are taken any more.
     read_only: Option<String>,
+    /// Appends are refused until there is space again.
+    full: bool,
     owners: Owners,
     tail: Tail,
     #[cfg(test)]
@@ -165,6 +167,7 @@ impl SqliteStore {
             home,
             level,
             read_only: None,
+            full: false,
             owners: Owners {
                 held: HashMap::new(),
                 newest,
@@ -180,7 +183,10 @@ impl SqliteStore {
     fn batch(&mut self, requests: &[StoreRequest]) -> Vec<StoreReply> {
         match self.attempt(requests) {
             Ok(replies) => replies,
-            Err(Failure::Full) => self.without_writes(requests, &StoreError::Full),
+            Err(Failure::Full) => {
+                self.full = true;
+                self.without_writes(requests, &StoreError::Full)
+            }
             Err(Failure::Write(reason)) => match recovery::recover(self, requests) {
                 Ok(replies) => {
                     tracing::warn!(reason, "a write failed; the store moved to a new file");
@@ -272,6 +278,18 @@ impl SqliteStore {
         replies
     }
 
+    fn look_at_space(&mut self) {
+        let home = self.home.as_ref();
+        let full = home.is_some_and(|home| space::is_low(home.directory.path()));
+        if full && !self.full {
+            tracing::warn!("the disk is nearly full: writes are refused until there is space");
+        }
+        if self.full && !full {
+            tracing::info!("the disk has space again");
+        }
+        self.full = full;
+    }
+
     /// Takes no writes from now on, and leaves the file as it is even at the end.
     fn poison(&mut self, reason: String) {
         tracing::error!(reason, "the store takes no more writes");
@@ -298,6 +316,10 @@ impl SqliteStore {
 
 impl Engine for SqliteStore {
     fn handle_batch(&mut self, requests: Vec<StoreRequest>) -> Vec<StoreReply> {
+        let appends = |request: &StoreRequest| matches!(request, StoreRequest::Append(_));
+        if self.full || requests.iter().any(appends) {
+            self.look_at_space();
+        }
         self.batch(&requests)
     }
 
@@ -319,6 +341,7 @@ impl Engine for SqliteStore {
         Health {
             level: self.level,
             read_only: self.read_only.clone(),
+            full: self.full,
         }
     }
 }

@@ -278,14 +278,8 @@ fn run(
         if !jobs.is_empty()
             && let Some(mut working) = engine.take()
         {
-            match catch_unwind(AssertUnwindSafe(|| serve(&mut working, jobs))) {
-                Ok(now) => {
-                    let mut shown = lock(health);
-                    if *shown != now {
-                        *shown = now;
-                    }
-                    engine = Some(working);
-                }
+            match catch_unwind(AssertUnwindSafe(|| serve(&mut working, jobs, health))) {
+                Ok(()) => engine = Some(working),
                 // The jobs were answered as they were dropped, later ones will be: what memory
                 // knows of the file may be wrong. The file itself is whole.
                 Err(_) => lock(health).read_only = Some("the store's thread panicked".into()),
@@ -332,7 +326,7 @@ fn collect(
     }
 }
 
-fn serve(engine: &mut impl Engine, jobs: Vec<Job>) -> Health {
+fn serve(engine: &mut impl Engine, jobs: Vec<Job>, health: &Mutex<Health>) {
     let mut requests = Vec::with_capacity(jobs.len());
     let mut owed = Vec::with_capacity(jobs.len());
     for job in jobs {
@@ -351,9 +345,18 @@ fn serve(engine: &mut impl Engine, jobs: Vec<Job>) -> Health {
         metrics::histogram!("greenroom_store_append_seconds").record(started.elapsed());
     }
     assert_eq!(replies.len(), owed.len(), "one reply for each request");
+    // Before the replies: whoever is refused finds out why.
+    show(health, engine.health());
     for ((pending, _permit), reply) in owed.into_iter().zip(replies) {
         pending.answer(reply);
     }
     engine.maintain();
-    engine.health()
+    show(health, engine.health());
+}
+
+fn show(health: &Mutex<Health>, now: Health) {
+    let mut shown = lock(health);
+    if *shown != now {
+        *shown = now;
+    }
 }

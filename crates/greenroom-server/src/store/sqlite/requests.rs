@@ -143,6 +143,9 @@ impl SqliteStore {
         let Some(held) = self.held(&append.room, append.lease) else {
             return Ok(FENCED);
         };
+        if self.full {
+            return Ok(StoreReply::Failed(StoreError::Full));
+        }
         if let Err(error) = append.check(held.room.map_or(0, |room| room.head)) {
             return Ok(StoreReply::Failed(error));
         }

@@ -31,6 +31,7 @@ impl Engine for Gated {
         Health {
             level: Level::Memory,
             read_only: None,
+            full: false,
         }
     }
 }
