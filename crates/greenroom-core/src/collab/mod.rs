@@ -8,6 +8,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use greenroom_service::{
     Fault, Left, Millis, Outcome, Refuse, Rights, Session, SessionId, Start, TaskId, TaskResult, To,
 };
@@ -64,16 +65,30 @@ impl Collab {
 
     /// Tells one session who is here.
     fn introduce(name: &str, session: SessionId, cx: &mut Cx<'_>) {
-        let Some(awareness) = cx.presence.awareness.get(name) else {
-            return;
-        };
-        let present: Vec<_> = awareness.present().collect();
-        if present.is_empty() {
-            return;
+        if let Some(awareness) = cx.presence.awareness.get(name) {
+            let present: Vec<_> = awareness.present().collect();
+            let update = awareness.encode(&present);
+            Self::tell_one(name, session, update, cx);
         }
-        let update = awareness.encode(&present);
-        let message = ServerMessage::Yjs(name.to_owned(), YjsMessage::Awareness(update));
-        cx.send(To::One(session), message, Visibility::Early);
+    }
+
+    /// Tells a session that missed something who is here, and who left: it may still show them.
+    /// Whoever left too long ago to be known, it has removed on its own: a peer does that after
+    /// [`AWARENESS_EXPIRY_MS`](crate::limits::AWARENESS_EXPIRY_MS), and we remember for longer.
+    fn introduce_again(name: &str, session: SessionId, cx: &mut Cx<'_>) {
+        if let Some(awareness) = cx.presence.awareness.get(name) {
+            let known: Vec<_> = awareness.known().collect();
+            let update = awareness.encode(&known);
+            Self::tell_one(name, session, update, cx);
+        }
+    }
+
+    fn tell_one(name: &str, session: SessionId, update: Bytes, cx: &mut Cx<'_>) {
+        // Of nobody there is nothing to tell.
+        if update[..] != [0] {
+            let message = ServerMessage::Yjs(name.to_owned(), YjsMessage::Awareness(update));
+            cx.send(To::One(session), message, Visibility::Early);
+        }
     }
 
     fn awareness_due(cx: &mut Cx<'_>) {
@@ -215,7 +230,7 @@ impl Behaviour for Collab {
         document.catch_up(session, missed_from, cx);
         // It may have been asked for what a failed append lost, and not have heard it.
         document.ask(To::One(session), cx);
-        Self::introduce(&name, session, cx);
+        Self::introduce_again(&name, session, cx);
         Ok(())
     }
 

@@ -340,6 +340,11 @@ impl Awareness {
             .map(|(client, _)| *client)
     }
 
+    /// The clients that are here, and those that left not long ago.
+    pub fn known(&self) -> impl Iterator<Item = u64> {
+        self.entries.keys().copied()
+    }
+
     /// Encodes the entries of `clients`; those that are not known are left out.
     #[must_use]
     pub fn encode(&self, clients: &[u64]) -> Bytes {

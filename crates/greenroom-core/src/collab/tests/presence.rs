@@ -1,6 +1,10 @@
 //! Awareness in a room.
 
+use std::collections::BTreeMap;
+
 use super::*;
+use crate::collab::doc::awareness::read_awareness;
+use crate::protocol::lib0::Reader;
 use crate::room::Input;
 
 fn told(room: &mut TestRoom, peer: SessionId) -> Vec<Bytes> {
@@ -150,4 +154,43 @@ fn whoever_is_ended_is_gone_for_the_others() {
     told(&mut room, bob);
     room.input(Input::End(ada, crate::close_reason::CloseReason::Expired));
     assert_eq!(told(&mut room, bob), [awareness(&[(1, 5, "null")])]);
+}
+
+/// The entries of these frames: client and whether it is there; a later one wins.
+fn shown(frames: &[Bytes]) -> BTreeMap<u64, bool> {
+    let mut shown = BTreeMap::new();
+    for frame in frames {
+        let body = Reader::new(&frame[1..]).var_bytes().unwrap();
+        let body = Bytes::copy_from_slice(body);
+        for entry in read_awareness(&body, &Limits::default()).unwrap() {
+            shown.insert(entry.client, entry.state.is_some());
+        }
+    }
+    shown
+}
+
+#[test]
+fn who_falls_behind_hears_who_left_meanwhile() {
+    let mut room = room_with(limits(|l| l.outbox_bytes_max = 2_000));
+    let peers = ["ada", "bob", "cleo", "dan"];
+    let [ada, bob, cleo, dan] = peers.map(|name| join(&mut room, name, Rights::ALL));
+    for (client, peer) in [(1, ada), (3, cleo), (4, dan)] {
+        room.send(peer, awareness(&[(client, 5, "{}")]));
+    }
+    assert_eq!(
+        shown(&told(&mut room, bob)),
+        [(1, true), (3, true), (4, true)].into()
+    );
+    room.stop_reading(bob);
+    room.leave(cleo);
+    room.send(dan, awareness(&[(4, 6, "null")]));
+    // So much that what was said of them is dropped.
+    for clock in 0..40 {
+        room.send(ada, sync(2, &insertion(5, clock, "x")));
+    }
+    room.resume_reading(bob);
+    assert_eq!(
+        shown(&told(&mut room, bob)),
+        [(1, true), (3, false), (4, false)].into()
+    );
 }
