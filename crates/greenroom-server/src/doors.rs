@@ -66,9 +66,8 @@ fn open(app: &Arc<App>, mut request: Request, prefix: &str, protocol: Protocol) 
         let detail = format!("{error}; {}", error.hint());
         return problem(StatusCode::FORBIDDEN, "origin", &detail);
     }
-    if app.settings().compression {
-        upgrade.extension = negotiate(request.headers());
-    }
+    let agreed = negotiate(request.headers()).filter(|_| app.settings().compression);
+    upgrade.extension = agreed.as_ref().map(|agreed| agreed.answer.clone());
     let path = request.uri().path();
     let named = path.strip_prefix(prefix).unwrap_or_default();
     let room = match RoomId::new(&percent_decode(named)) {
@@ -95,7 +94,8 @@ fn open(app: &Arc<App>, mut request: Request, prefix: &str, protocol: Protocol) 
         origin: origin_of(&request),
         room,
         protocol,
-        deflate: upgrade.extension.is_some(),
+        inflates: agreed.is_some(),
+        deflates: agreed.is_some_and(|agreed| agreed.deflates),
         identity: identity.and_then(|identity| right_door.map(|()| identity)),
     };
     let mut response = upgrade.response(Body::empty());
@@ -133,8 +133,10 @@ struct Arrival {
     document: String,
     origin: String,
     protocol: Protocol,
-    /// permessage-deflate was agreed on.
-    deflate: bool,
+    /// permessage-deflate was agreed on: the peer may send compressed messages.
+    inflates: bool,
+    /// The peer is sent compressed messages.
+    deflates: bool,
     identity: Result<Identity, CloseReason>,
 }
 
@@ -150,7 +152,7 @@ impl Arrival {
             frame_bytes_max: message_bytes_max,
             fragments_max: limits.frame_fragments_max,
         };
-        let decoder = if self.deflate {
+        let decoder = if self.inflates {
             Decoder::inflating(codec_limits)
         } else {
             Decoder::new(codec_limits)
@@ -175,7 +177,7 @@ impl Arrival {
             Err(refused) => return conn::turn_away(&conn, reader, reason_of(refused)).await,
         };
         let expires = identity.expires_at_unix_s.map(|at| {
-            let left_ms = (at * 1_000).saturating_sub(wall_ms());
+            let left_ms = at.saturating_mul(1_000).saturating_sub(wall_ms());
             Instant::now() + Duration::from_millis(left_ms.min(u64::from(u32::MAX)))
         });
         let n = self.app.next_connection();
@@ -188,7 +190,7 @@ impl Arrival {
             rights: identity.rights,
             protocol: self.protocol,
             document: self.document,
-            deflate: self.deflate,
+            deflate: self.deflates,
             origin: self.origin,
         };
         let limits = self.app.limits();

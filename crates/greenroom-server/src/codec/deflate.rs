@@ -19,35 +19,65 @@ const LEVEL: Compression = Compression::new(2);
 /// What a sync flush ends in; not sent (RFC 7692, section 7.2.1).
 pub(super) const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
-/// Reads the offers of permessage-deflate in a handshake's head and gives the answer to the first
-/// that can be taken up, the value of `Sec-WebSocket-Extensions`; `None` when there is none.
+/// What was agreed on for one connection: it takes compressed messages, and we take them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// The answer to the offer, the value of `Sec-WebSocket-Extensions`.
+    pub answer: HeaderValue,
+    /// Whether we compress what this connection is sent. A message need not be compressed (RFC
+    /// 7692, section 6); those for a peer that wants a smaller window than the one that the whole
+    /// room shares are not.
+    pub deflates: bool,
+}
+
+/// Reads the offers of permessage-deflate in a handshake's head and takes one up: the first with
+/// which we compress, else the first with a smaller window; `None` when there is none.
 ///
 /// Both sides give up context takeover, which a server may ask of any client (RFC 7692, section
-/// 7.1.1). Any `client_max_window_bits` will do and needs no answer. An offer that wants a smaller
-/// `server_max_window_bits` than 15 is declined, because what is compressed once per room has one
-/// window; so is one with a parameter that is unknown, malformed or there twice (section 5.1).
+/// 7.1.1). Any `client_max_window_bits` will do and needs no answer. A `server_max_window_bits` below
+/// 15 is promised and kept by not compressing, because what is compressed once per room has one
+/// window. An offer with a parameter that is unknown, malformed or there twice is declined (section
+/// 5.1).
 #[must_use]
-pub fn negotiate(headers: &HeaderMap) -> Option<HeaderValue> {
-    tokens(headers, &SEC_WEBSOCKET_EXTENSIONS).find_map(|offer| {
-        Some(HeaderValue::from_static(match accepts(offer)? {
-            ServerWindow::Free => {
-                "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-            }
-            ServerWindow::Largest => {
-                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
-                 server_max_window_bits=15"
-            }
-        }))
+pub fn negotiate(headers: &HeaderMap) -> Option<Agreed> {
+    let offers = || tokens(headers, &SEC_WEBSOCKET_EXTENSIONS).filter_map(accepts);
+    let window = offers()
+        .find(|window| window.is_largest())
+        .or_else(|| offers().next())?;
+    Some(Agreed {
+        answer: window.answer(),
+        deflates: window.is_largest(),
     })
 }
+
+/// The window that a server compresses with when none is named.
+const WINDOW_BITS_MAX: u8 = 15;
 
 /// What an offer says of the window that the server compresses with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ServerWindow {
     /// Nothing.
     Free,
-    /// It names the largest that there is, and wants to hear it again.
-    Largest,
+    /// The largest that it may have, and that it wants to hear it again.
+    Bits(u8),
+}
+
+impl ServerWindow {
+    fn is_largest(self) -> bool {
+        matches!(self, Self::Free | Self::Bits(WINDOW_BITS_MAX))
+    }
+
+    fn answer(self) -> HeaderValue {
+        const BOTH: &str =
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+        match self {
+            Self::Free => HeaderValue::from_static(BOTH),
+            Self::Bits(bits) => {
+                HeaderValue::try_from(format!("{BOTH}; server_max_window_bits={bits}"))
+                    .expect("ASCII letters and digits are a header's value")
+            }
+        }
+    }
 }
 
 /// Judges one offer; `None` declines it.
@@ -66,8 +96,12 @@ fn accepts(offer: &str) -> Option<ServerWindow> {
         match (name, value) {
             ("server_no_context_takeover" | "client_no_context_takeover", None) => {}
             ("client_max_window_bits", None) => {}
-            ("client_max_window_bits", Some(bits)) if is_window(bits) => {}
-            ("server_max_window_bits", Some("15")) => window = ServerWindow::Largest,
+            ("client_max_window_bits", Some(bits)) => {
+                window_bits(bits)?;
+            }
+            ("server_max_window_bits", Some(bits)) => {
+                window = ServerWindow::Bits(window_bits(bits)?);
+            }
             _ => return None,
         }
         if seen.contains(&Some(name)) {
@@ -86,8 +120,13 @@ fn unquoted(value: &str) -> &str {
 }
 
 /// A decimal number from 8 to 15 without a leading zero (RFC 7692, section 7.1.2).
-fn is_window(bits: &str) -> bool {
-    matches!(bits, "8" | "9" | "10" | "11" | "12" | "13" | "14" | "15")
+fn window_bits(text: &str) -> Option<u8> {
+    let bits = text
+        .parse()
+        .ok()
+        .filter(|bits| (8..=WINDOW_BITS_MAX).contains(bits))?;
+    // What `parse` takes beyond that, a sign or a leading zero, makes the text longer.
+    (text.len() == if bits < 10 { 1 } else { 2 }).then_some(bits)
 }
 
 thread_local! {

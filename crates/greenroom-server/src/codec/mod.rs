@@ -14,6 +14,6 @@ mod inflate;
 mod tests;
 
 pub use decoder::{CodecLimits, Decoder, Item};
-pub use deflate::{deflate, negotiate};
+pub use deflate::{Agreed, deflate, negotiate};
 pub use error::CodecError;
 pub use handshake::{HandshakeError, Upgrade, upgrade};

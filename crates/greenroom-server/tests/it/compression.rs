@@ -169,7 +169,7 @@ async fn it_is_agreed_on_with_who_offers_it() {
     for (offer, answer) in [
         (OFFER, Some(ANSWER)),
         (None, None),
-        (Some("permessage-deflate; server_max_window_bits=9"), None),
+        (Some("permessage-deflate; server_max_window_bits=7"), None),
     ] {
         let peer = server.join("echo/1", offer).await;
         assert_eq!(peer.agreed.as_deref(), answer, "{offer:?}");
@@ -204,6 +204,25 @@ async fn shared_frames_are_compressed_once_and_read_alike() {
     assert_eq!(compressed[0], compressed[1]);
     plain.expect(TEXT, text.as_bytes()).await;
     drop((one, other, plain, sender));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_peer_with_a_small_window_is_read_and_sent_plain_frames() {
+    let server = Running::start(true).await;
+    let mut sender = server.join("relay/1", OFFER).await;
+    let small = Some("permessage-deflate; server_max_window_bits=9");
+    let mut peer = server.join("relay/1", small).await;
+    let answer = format!("{ANSWER}; server_max_window_bits=9");
+    assert_eq!(peer.agreed.as_deref(), Some(&*answer));
+    let text = "to and fro ".repeat(100);
+    sender.send(TEXT | RSV1, &deflated(text.as_bytes())).await;
+    peer.expect(TEXT, text.as_bytes()).await;
+    peer.send(TEXT | RSV1, &deflated(text.as_bytes())).await;
+    let (first, payload) = sender.receive().await;
+    assert_eq!(first, TEXT | RSV1);
+    assert_eq!(inflated(&payload), text.as_bytes());
+    drop((sender, peer));
     server.stop().await;
 }
 

@@ -226,7 +226,12 @@ fn negotiated(offers: &[&str]) -> Option<String> {
         )
     };
     let headers: HeaderMap = offers.iter().map(line).collect();
-    negotiate(&headers).map(|answer| answer.to_str().unwrap().to_owned())
+    let agreed = negotiate(&headers)?;
+    let answer = agreed.answer.to_str().unwrap().to_owned();
+    let window = answer.split_once("server_max_window_bits=");
+    let largest = window.is_none_or(|(_, bits)| bits == "15");
+    assert_eq!(agreed.deflates, largest, "{offers:?}");
+    Some(answer)
 }
 
 const ANSWER: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
@@ -259,6 +264,17 @@ fn offers_that_are_taken_up() {
 }
 
 #[test]
+fn a_smaller_window_is_promised_where_nothing_better_is_offered() {
+    for bits in 8..15 {
+        let offer = format!("permessage-deflate; server_max_window_bits={bits}");
+        let answer = format!("{ANSWER}; server_max_window_bits={bits}");
+        assert_eq!(negotiated(&[&offer]), Some(answer));
+        let better = format!("{offer}, permessage-deflate; client_max_window_bits");
+        assert_eq!(negotiated(&[&better]).as_deref(), Some(ANSWER));
+    }
+}
+
+#[test]
 fn offers_that_are_declined() {
     for offer in [
         "",
@@ -278,9 +294,11 @@ fn offers_that_are_declined() {
         "permessage-deflate; client_max_window_bits=",
         "permessage-deflate; client_max_window_bits=+9",
         "permessage-deflate; server_max_window_bits",
-        "permessage-deflate; server_max_window_bits=14",
-        "permessage-deflate; server_max_window_bits=8",
+        "permessage-deflate; server_max_window_bits=7",
         "permessage-deflate; server_max_window_bits=16",
+        "permessage-deflate; server_max_window_bits=09",
+        "permessage-deflate; server_max_window_bits=+9",
+        "permessage-deflate; server_max_window_bits=",
         "permessage-deflate; server_max_window_bits=15; server_max_window_bits=15",
     ] {
         assert_eq!(negotiated(&[offer]), None, "{offer}");
