@@ -18,8 +18,8 @@ test: setup ## Install what the tests need, then run every check
 soak: setup ## Run the long checks
 	cargo xtask soak
 
-bench: ## Measure
-	cargo bench --workspace --locked
+bench: ## Measure everything next to other servers, in 45 minutes; ARGS=--quick takes 5
+	@benches/bench.sh $(ARGS)
 
 fmt: ## Format the Rust sources
 	cargo fmt --all

@@ -9,8 +9,9 @@ use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 
 use crate::frame::Opcode;
+use crate::kinds::Kind;
 use crate::measurement::{Sheet, Spread};
-use crate::server::{Kind, Places, Server};
+use crate::server::{Places, Server};
 use crate::swarm::Swarm;
 
 /// Counters, each with one client that waits for each answer.

@@ -4,8 +4,9 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::fan_out;
+use crate::kinds::Kind;
 use crate::measurement::{Measurement, append, now_s};
-use crate::server::{Kind, Places};
+use crate::server::Places;
 use crate::stats;
 use crate::workload::Workload;
 

@@ -99,7 +99,8 @@ impl Dialect {
             take_var_bytes(&mut message)?;
         }
         match take_var_uint(&mut message)? {
-            0 => match take_var_uint(&mut message)? {
+            // 4 is how Hocuspocus marks an answer to a question that was itself an answer.
+            0 | 4 => match take_var_uint(&mut message)? {
                 0 => Some(Incoming::Ask),
                 1 => Some(Incoming::InStep(message)),
                 _ => Some(Incoming::Content(message)),

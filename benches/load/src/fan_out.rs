@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::kinds::Kind;
 use crate::machine;
 use crate::measurement::{Measurement, Spread, now_s};
 use crate::pacer::{Pacer, Written};
-use crate::server::{Kind, Places, Server};
+use crate::server::{Places, Server};
 use crate::swarm::Swarm;
 use crate::workload::{Shape, Workload};
 
@@ -33,14 +34,18 @@ pub(crate) fn run(
     load(&mut swarm, workload, seconds(workload.warm_up_s))?;
     swarm.rest(Duration::from_millis(500))?;
 
+    machine::forget_resident_max(server.process())?;
     let (resident_before_kib, _) = machine::resident_kib(server.process())?;
     let commits = server.commits();
     swarm.begin()?;
+    swarm.seen.of_each = workload
+        .each_member
+        .then(|| vec![Vec::new(); swarm.peers.len()]);
     let (started, cpu, own_cpu) = (Instant::now(), server.cpu_time()?, machine::own_cpu_time());
     let written = load(&mut swarm, workload, seconds(workload.load_s))?;
     let load_s = started.elapsed().as_secs_f64();
     let own_cpu = machine::own_cpu_time() - own_cpu;
-    swarm.rest(seconds(workload.settle_s))?;
+    swarm.rest(seconds(workload.settle_s.max(kind.settle_s)))?;
     let cpu = server.cpu_time()? - cpu;
 
     let (resident_kib, resident_max_kib) = machine::resident_kib(server.process())?;
@@ -67,6 +72,7 @@ pub(crate) fn run(
         cpu_s: cpu.as_secs_f64(),
         own_cpu_s: own_cpu.as_secs_f64(),
         latency,
+        worst_member_p99_ms: seen.worst_p99_ms(),
         frames: seen.frames,
         closed: seen.closed,
         resident_before_kib,

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::kinds::Kind;
 use crate::machine;
 use crate::measurement::Sheet;
-use crate::server::{Kind, Places, Server};
+use crate::server::{Places, Server};
 use crate::swarm::Swarm;
 
 const ROOMS: usize = 1_000;
@@ -26,13 +27,14 @@ const REST: Duration = Duration::from_secs(5);
 pub(crate) fn run(kind: &'static Kind, places: &Places) -> Result<Sheet> {
     let mut sheet = Sheet::new("idle", kind.name);
     let server = Server::start(kind, places)?;
+    // Rooms that have to be made first count too.
+    let (before_kib, _) = machine::resident_kib(server.process())?;
     let mut swarm = Swarm::new(server.address, kind.dialect)?;
     for room in 0..ROOMS {
         let name = format!("room{room}");
         server.prepare_room(&name)?;
         swarm.add_room(name, 0);
     }
-    let (before_kib, _) = machine::resident_kib(server.process())?;
     let (started, cpu) = (Instant::now(), server.cpu_time()?);
     swarm.fill(0..ROOMS, MEMBERS, CONNECT_MAX)?;
     let connections = (ROOMS * MEMBERS) as f64;
@@ -49,8 +51,8 @@ pub(crate) fn run(kind: &'static Kind, places: &Places) -> Result<Sheet> {
     let (after_kib, most_kib) = machine::resident_kib(server.process())?;
     sheet.put("RSS MB before", before_kib as f64 / 1_024.0);
     sheet.put(
-        "RSS kB per connection",
-        (after_kib - before_kib) as f64 * 1.024 / connections,
+        "RSS KiB per connection",
+        (after_kib - before_kib) as f64 / connections,
     );
     sheet.put("RSS max MB", most_kib as f64 / 1_024.0);
     swarm.rest(REST)?;

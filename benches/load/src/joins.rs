@@ -7,15 +7,18 @@ use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 
 use crate::frame::Opcode;
+use crate::kinds::Kind;
 use crate::machine;
 use crate::measurement::{Sheet, Spread};
 use crate::pacer::Pacer;
-use crate::server::{Kind, Places, Server};
+use crate::server::{Places, Server};
 use crate::swarm::{Payload, Stage, Swarm};
 
 /// Edits in the document's past, in messages of so many.
 const EDITS: usize = 100_000;
 const EDITS_PER_MESSAGE: usize = 1_000;
+/// The letters alone: who got fewer bytes got no whole document.
+const WHOLE_BYTES: u64 = 2 * EDITS as u64;
 /// Those that join at once.
 const JOINERS: usize = 50;
 /// Members of the other room, and the updates per second of its writer.
@@ -36,6 +39,8 @@ pub(crate) fn run(kind: &'static Kind, places: &Places) -> Result<Sheet> {
     fill(&server, &mut sheet)?;
     joins(&server, "warm", &mut sheet)?;
     if kind.durable {
+        server.restart()?;
+        first_join(&server, &mut sheet)?;
         server.restart()?;
         joins(&server, "cold", &mut sheet)?;
     }
@@ -74,10 +79,41 @@ fn fill(server: &Server, sheet: &mut Sheet) -> Result<()> {
     Ok(())
 }
 
+/// One joins a document that nobody had open.
+fn first_join(server: &Server, sheet: &mut Sheet) -> Result<()> {
+    let mut swarm = Swarm::new(server.address, server.kind.dialect)?;
+    swarm.whole_bytes = WHOLE_BYTES;
+    server.prepare_room("past")?;
+    let past = swarm.add_room("past".to_owned(), 0);
+    swarm.connect(past)?;
+    wait_for_all(&mut swarm, 0)?;
+    let wait = Spread::of(&waits_of_joiners(&swarm, 0)?);
+    sheet.put("cold first join ms", wait.max_ms);
+    Ok(())
+}
+
+/// Waits until all from the `first` on have the whole document.
+fn wait_for_all(swarm: &mut Swarm, first: usize) -> Result<()> {
+    let done = swarm.rest_until(WAIT_MAX, |swarm| {
+        swarm.peers[first..].iter().all(|peer| peer.whole.is_some())
+    })?;
+    ensure!(
+        done,
+        "not all have the whole document after {WAIT_MAX:?}: one has {} bytes",
+        swarm.peers[first..]
+            .iter()
+            .map(|peer| peer.content_bytes)
+            .min()
+            .unwrap_or(0)
+    );
+    Ok(())
+}
+
 /// Measures the other room alone, then while everybody joins; the names in the sheet begin with
 /// `when`.
 fn joins(server: &Server, when: &str, sheet: &mut Sheet) -> Result<()> {
     let mut swarm = Swarm::new(server.address, server.kind.dialect)?;
+    swarm.whole_bytes = WHOLE_BYTES;
     let other = format!("other-{when}");
     for name in [other.as_str(), "past"] {
         server.prepare_room(name)?;
@@ -111,18 +147,13 @@ fn joins(server: &Server, when: &str, sheet: &mut Sheet) -> Result<()> {
         }
         Ok(())
     })?;
+    wait_for_all(&mut swarm, OTHERS)?;
     let during = server.cpu_time()? - cpu;
-    let done = swarm.rest_until(WAIT_MAX, |swarm| {
-        swarm.peers[OTHERS..]
-            .iter()
-            .all(|peer| peer.stage == Stage::InStep)
-    })?;
-    ensure!(done, "not all have joined within {WAIT_MAX:?}");
     sheet.put(
         &format!("{when} other room max ms"),
         Spread::of(&swarm.seen.latency).max_ms,
     );
-    let waits = Spread::of(&waits_of_joiners(&swarm)?);
+    let waits = Spread::of(&waits_of_joiners(&swarm, OTHERS)?);
     sheet.put(&format!("{when} join p50 ms"), waits.p50_ms);
     sheet.put(&format!("{when} join max ms"), waits.max_ms);
     let cpu = during.saturating_sub(alone).as_secs_f64();
@@ -143,17 +174,12 @@ fn joins(server: &Server, when: &str, sheet: &mut Sheet) -> Result<()> {
     Ok(())
 }
 
-/// How long the joiners waited for what they asked for, in microseconds; each must have got it.
-fn waits_of_joiners(swarm: &Swarm) -> Result<Histogram<u64>> {
+/// How long those from the `first` on waited for the whole document, in microseconds.
+fn waits_of_joiners(swarm: &Swarm, first: usize) -> Result<Histogram<u64>> {
     let mut waits = Histogram::<u64>::new_with_bounds(1, 600_000_000, 3)?;
-    for peer in &swarm.peers[OTHERS..] {
-        ensure!(
-            peer.content_bytes > EDITS as u64,
-            "a joiner got {} bytes",
-            peer.content_bytes
-        );
-        let in_step = peer.in_step.unwrap_or(peer.opened);
-        waits.saturating_record(in_step.duration_since(peer.opened).as_micros() as u64);
+    for peer in &swarm.peers[first..] {
+        let whole = peer.whole.unwrap_or(peer.opened);
+        waits.saturating_record(whole.duration_since(peer.opened).as_micros() as u64);
     }
     Ok(waits)
 }

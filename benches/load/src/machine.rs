@@ -66,6 +66,24 @@ pub(crate) fn resident_kib(process: u32) -> Result<(u64, u64)> {
     Ok((field("VmRSS:"), field("VmHWM:")))
 }
 
+/// Lets the most memory that a process ever had begin anew at what it has.
+///
+/// # Errors
+/// When the process has ended or belongs to somebody else.
+pub(crate) fn forget_resident_max(process: u32) -> Result<()> {
+    const PEAK: &str = "5";
+    fs::write(format!("/proc/{process}/clear_refs"), PEAK)
+        .context("resetting the most memory that the server had")
+}
+
+/// How many cores the machine has.
+pub(crate) fn cores() -> usize {
+    let all = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    all.lines()
+        .filter(|line| line.starts_with("processor"))
+        .count()
+}
+
 /// The model name of the processor.
 pub(crate) fn processor() -> String {
     let all = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

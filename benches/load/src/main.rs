@@ -4,16 +4,22 @@
 //! See `benches/README.md` for what is measured and how.
 
 mod acknowledgements;
+mod bench;
 mod compare;
 mod dialect;
 mod fan_out;
 mod frame;
 mod idle;
 mod joins;
+mod kinds;
 mod machine;
 mod measurement;
 mod pacer;
+mod plan;
+mod report;
+mod results;
 mod server;
+mod session;
 mod stats;
 mod swarm;
 mod update;
@@ -21,10 +27,13 @@ mod workload;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
-use crate::server::{Kind, Places};
+use crate::kinds::Kind;
+use crate::plan::Wanted;
+use crate::results::Results;
+use crate::server::Places;
 use crate::workload::Workload;
 
 /// Load for room servers, and comparisons between them
@@ -59,6 +68,61 @@ enum Command {
         #[command(flatten)]
         workload: WorkloadOptions,
     },
+    /// Run every workload on every server, each next to the floor, and keep what comes
+    Bench(BenchOptions),
+    /// Show the results of a bench as the tables of docs/performance.md
+    Report {
+        /// Results of a bench; the newest when none is named
+        files: Vec<PathBuf>,
+        /// Put the tables into docs/performance.md instead of showing them
+        #[arg(long)]
+        write: bool,
+    },
+}
+
+/// Which part of the table, and how often.
+#[derive(Args, Debug)]
+struct BenchOptions {
+    /// One short round, to see that everything works
+    #[arg(long)]
+    quick: bool,
+    /// How often each workload runs at most
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+    /// How often with the servers of others
+    #[arg(long, default_value_t = 3)]
+    peer_rounds: usize,
+    /// Only this workload; repeatable
+    #[arg(long, value_name = "WORKLOAD")]
+    only: Vec<String>,
+    /// Only this server; repeatable
+    #[arg(long, value_name = "SERVER")]
+    server: Vec<String>,
+}
+
+impl BenchOptions {
+    /// What of the plan is wanted.
+    ///
+    /// # Errors
+    /// When something is wanted that there is not.
+    fn wanted(&self) -> Result<Wanted> {
+        self.server
+            .iter()
+            .try_for_each(|name| kinds::kind(name).map(drop))?;
+        let rounds = |rounds: usize| if self.quick { rounds.min(1) } else { rounds };
+        let wanted = Wanted {
+            rounds: rounds(self.rounds),
+            peer_rounds: rounds(self.peer_rounds),
+            workloads: self.only.clone(),
+            servers: self.server.clone(),
+        };
+        ensure!(
+            !plan::steps(&wanted).is_empty(),
+            "nothing of that is in the plan, which has {}",
+            plan::workloads().join(", ")
+        );
+        Ok(wanted)
+    }
 }
 
 /// A workload, and what to change in it.
@@ -95,16 +159,18 @@ fn main() -> Result<()> {
     machine::pin(machine::OWN_CORE)?;
     let places = places()?;
     match cli.command {
-        Command::Run { server, workload } => run(server::kind(&server)?, &workload, &places),
+        Command::Run { server, workload } => run(kinds::kind(&server)?, &workload, &places),
         Command::Compare {
             a,
             b,
             pairs,
             workload,
         } => {
-            let (a, b) = (server::kind(&a)?, server::kind(&b)?);
+            let (a, b) = (kinds::kind(&a)?, kinds::kind(&b)?);
             compare::run(a, b, pairs, &workload.workload()?, &places).map(drop)
         }
+        Command::Bench(options) => bench::run(&options.wanted()?, options.quick, &places),
+        Command::Report { files, write } => show(&files, write, &places),
     }
 }
 
@@ -127,6 +193,21 @@ fn run(kind: &'static Kind, options: &WorkloadOptions, places: &Places) -> Resul
     measurement::append(&places.results, "sheets", &sheet)
 }
 
+/// Renders results.
+fn show(files: &[PathBuf], write: bool, places: &Places) -> Result<()> {
+    let files = match files {
+        [] => vec![results::newest(&places.results)?],
+        files => files.to_vec(),
+    };
+    let tables = report::tables(&Results::read(&files)?)?;
+    if write {
+        report::write(&places.page, &tables)
+    } else {
+        print!("{tables}");
+        Ok(())
+    }
+}
+
 /// Where this checkout is. `GREENROOM_BIN` and `FLOOR_BIN` name other builds.
 fn places() -> Result<Places> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -140,6 +221,7 @@ fn places() -> Result<Places> {
         floor: binary("FLOOR_BIN", "benches/floor/target/release/floor"),
         scratch: root.join("benches/results/scratch"),
         results: root.join("benches/results"),
-        root,
+        peers: root.join("benches/peers"),
+        page: root.join("docs/performance.md"),
     })
 }

@@ -55,11 +55,14 @@ pub(crate) struct Measurement {
     /// The generator's, until the last delivery.
     pub(crate) own_cpu_s: f64,
     pub(crate) latency: Spread,
+    /// The 99th percentile of the member for which it is the highest, where that is asked for.
+    #[serde(default)]
+    pub(crate) worst_member_p99_ms: Option<f64>,
     /// Frames that the generator read: fewer than deliveries where a server merges.
     pub(crate) frames: u64,
     /// Connections that the server ended during the load.
     pub(crate) closed: u64,
-    /// The server's memory before the load, after it, and the most at any time.
+    /// The server's memory before the load, after it, and the most meanwhile.
     pub(crate) resident_before_kib: u64,
     pub(crate) resident_kib: u64,
     pub(crate) resident_max_kib: u64,
@@ -99,6 +102,12 @@ impl Sheet {
     /// Adds a number; the name ends in its unit.
     pub(crate) fn put(&mut self, name: &str, value: f64) {
         self.values.push((name.to_owned(), value));
+    }
+
+    /// The number called `name`.
+    pub(crate) fn value(&self, name: &str) -> Option<f64> {
+        let found = self.values.iter().find(|(of, _)| of == name);
+        found.map(|(_, value)| *value)
     }
 }
 

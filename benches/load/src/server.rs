@@ -1,4 +1,4 @@
-//! The servers under test, as data, and one that runs.
+//! A server under test that runs.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -12,6 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::dialect::Dialect;
+use crate::kinds::Kind;
 use crate::machine;
 
 /// How long a server may take to listen.
@@ -19,115 +20,19 @@ const START_MAX: Duration = Duration::from_secs(30);
 /// How long a server may take to end after it was asked to.
 const STOP_MAX: Duration = Duration::from_secs(10);
 
-/// A server that can be measured. In its words `{root}` is the repository, `{greenroom}` and
-/// `{floor}` are the release builds, `{port}` is a free port and `{data}` an empty directory.
-#[derive(Debug)]
-pub(crate) struct Kind {
-    /// What it is called in results.
-    pub(crate) name: &'static str,
-    pub(crate) dialect: Dialect,
-    command: &'static [&'static str],
-    environment: &'static [(&'static str, &'static str)],
-    /// Whether rooms outlive a restart.
-    pub(crate) durable: bool,
-    /// Answers 200 when it is ready.
-    ready: &'static str,
-}
-
-const GREENROOM: &str = "{greenroom}";
-
-/// All servers that can be measured.
-pub(crate) const KINDS: &[Kind] = &[
-    Kind {
-        name: "greenroom-memory",
-        dialect: Dialect::Yjs,
-        command: &[
-            GREENROOM,
-            "dev",
-            "--listen",
-            "127.0.0.1:{port}",
-            "--data",
-            ":memory:",
-        ],
-        environment: &[],
-        durable: false,
-        ready: "/readyz",
-    },
-    Kind {
-        name: "greenroom-durable",
-        dialect: Dialect::Yjs,
-        command: &[
-            GREENROOM,
-            "dev",
-            "--listen",
-            "127.0.0.1:{port}",
-            "--data",
-            "{data}",
-        ],
-        environment: &[],
-        durable: true,
-        ready: "/readyz",
-    },
-    Kind {
-        name: "greenroom-counter",
-        dialect: Dialect::Counter,
-        command: &[
-            GREENROOM,
-            "dev",
-            "--listen",
-            "127.0.0.1:{port}",
-            "--data",
-            "{data}",
-            "--rooms",
-            "counter/*=counter",
-        ],
-        environment: &[],
-        durable: true,
-        ready: "/readyz",
-    },
-    Kind {
-        name: "floor",
-        dialect: Dialect::Yjs,
-        command: &["{floor}"],
-        environment: &[("PORT", "{port}")],
-        durable: false,
-        ready: "/",
-    },
-    Kind {
-        name: "floor-direct",
-        dialect: Dialect::Yjs,
-        command: &["{floor}"],
-        environment: &[("PORT", "{port}"), ("FLOOR_MODE", "direct")],
-        durable: false,
-        ready: "/",
-    },
-];
-
-/// The server called `name`.
-///
-/// # Errors
-/// When there is none; the error lists those that there are.
-pub(crate) fn kind(name: &str) -> Result<&'static Kind> {
-    KINDS
-        .iter()
-        .find(|kind| kind.name == name)
-        .with_context(|| {
-            let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
-            format!("no server {name}; there are {}", names.join(", "))
-        })
-}
-
 /// Where things are.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
-    /// The repository.
-    pub(crate) root: PathBuf,
+    /// The other servers and their launchers.
+    pub(crate) peers: PathBuf,
     /// The binary of the product.
     pub(crate) greenroom: PathBuf,
     /// The binary of the lower bound.
     pub(crate) floor: PathBuf,
     /// Where results go.
     pub(crate) results: PathBuf,
+    /// The page of the figures.
+    pub(crate) page: PathBuf,
     /// Where servers may keep data, on a real disk.
     pub(crate) scratch: PathBuf,
 }
@@ -278,7 +183,7 @@ pub(crate) fn pause(time: Duration) {
 
 fn spawn(kind: &Kind, places: &Places, address: SocketAddr, data: &Path) -> Result<Child> {
     let fill = |word: &str| {
-        word.replace("{root}", &places.root.to_string_lossy())
+        word.replace("{peers}", &places.peers.to_string_lossy())
             .replace("{greenroom}", &places.greenroom.to_string_lossy())
             .replace("{floor}", &places.floor.to_string_lossy())
             .replace("{port}", &address.port().to_string())

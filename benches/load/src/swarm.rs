@@ -50,10 +50,10 @@ pub(crate) struct Peer {
     /// For each writer of the room the seq that comes next.
     next: Vec<u32>,
     pub(crate) opened: Instant,
-    /// When it was in step.
-    pub(crate) in_step: Option<Instant>,
-    /// The size of the content that brought it in step.
+    /// The size of the documents and updates that it got.
     pub(crate) content_bytes: u64,
+    /// When it was in step and had got [`Swarm::whole_bytes`].
+    pub(crate) whole: Option<Instant>,
 }
 
 /// One room as the generator sees it.
@@ -93,6 +93,8 @@ pub(crate) struct Seen {
     pub(crate) bytes: u64,
     /// Connections that the server ended.
     pub(crate) closed: u64,
+    /// For each peer the microseconds of its deliveries, where that is asked for.
+    pub(crate) of_each: Option<Vec<Vec<u32>>>,
     /// Text frames that came, for the acknowledgements of a service.
     pub(crate) texts: Vec<(usize, Instant)>,
 }
@@ -106,8 +108,21 @@ impl Seen {
             frames: 0,
             bytes: 0,
             closed: 0,
+            of_each: None,
             texts: Vec::new(),
         })
+    }
+
+    /// The 99th percentile of the peer for which it is the highest.
+    pub(crate) fn worst_p99_ms(&self) -> Option<f64> {
+        let p99 = |times: &Vec<u32>| {
+            let mut times = times.clone();
+            times.sort_unstable();
+            let rank = (times.len() * 99).div_ceil(100);
+            times.get(rank.checked_sub(1)?).copied()
+        };
+        let worst = self.of_each.as_ref()?.iter().filter_map(p99).max()?;
+        Some(f64::from(worst) / 1_000.0)
     }
 }
 
@@ -129,6 +144,11 @@ pub(crate) struct Swarm {
     address: SocketAddr,
     dialect: Dialect,
     clock: Instant,
+    /// How many were in step, and how many were closed, so far.
+    in_step: usize,
+    closed: usize,
+    /// So much makes a document whole, for those who join it.
+    pub(crate) whole_bytes: u64,
     pub(crate) peers: Vec<Peer>,
     pub(crate) rooms: Vec<Room>,
     pub(crate) seen: Seen,
@@ -149,6 +169,9 @@ impl Swarm {
             address,
             dialect,
             clock: Instant::now(),
+            in_step: 0,
+            closed: 0,
+            whole_bytes: 0,
             peers: Vec::new(),
             rooms: Vec::new(),
             seen: Seen::new()?,
@@ -185,22 +208,15 @@ impl Swarm {
         deadline: Duration,
     ) -> Result<()> {
         let started = Instant::now();
-        let first = self.peers.len();
+        let (first, before, closed) = (self.peers.len(), self.in_step, self.closed);
         let mut wanted = (0..each).flat_map(|_| rooms.clone());
         let total = rooms.len() * each;
         loop {
-            let opened = &self.peers[first..];
-            let in_step = opened
-                .iter()
-                .filter(|peer| peer.stage == Stage::InStep)
-                .count();
+            let (opened, in_step) = (self.peers.len() - first, self.in_step - before);
             if in_step == total {
                 return Ok(());
             }
-            let closed = opened
-                .iter()
-                .filter(|peer| peer.stage == Stage::Closed)
-                .count();
+            let closed = self.closed - closed;
             ensure!(
                 closed == 0,
                 "the server closed {closed} connections that began"
@@ -210,7 +226,7 @@ impl Swarm {
                 !late,
                 "{in_step} of {total} connections in step after {deadline:?}"
             );
-            for room in wanted.by_ref().take(OPENING_MAX - (opened.len() - in_step)) {
+            for room in wanted.by_ref().take(OPENING_MAX - (opened - in_step)) {
                 self.connect(room)?;
             }
             self.turn(Duration::from_millis(20))?;
@@ -252,8 +268,8 @@ impl Swarm {
             unsent: unsent.into_bytes(),
             next,
             opened: Instant::now(),
-            in_step: None,
             content_bytes: 0,
+            whole: None,
         });
         Ok(token)
     }
@@ -441,6 +457,7 @@ impl Swarm {
     fn close(&mut self, peer: usize) {
         self.peers[peer].stage = Stage::Closed;
         self.seen.closed += 1;
+        self.closed += 1;
         // The number of a connection is its token, so it stays in the list.
         let _ = self
             .poll
@@ -503,7 +520,17 @@ impl Swarm {
         let peer = &mut self.peers[peer];
         if peer.stage == Stage::Open {
             peer.stage = Stage::InStep;
-            peer.in_step = Some(Instant::now());
+            self.in_step += 1;
+        }
+    }
+
+    /// A peer got so much more of the document.
+    fn got(&mut self, peer: usize, bytes: usize) {
+        let peer = &mut self.peers[peer];
+        peer.content_bytes += bytes as u64;
+        let whole = peer.stage == Stage::InStep && peer.content_bytes >= self.whole_bytes;
+        if whole && peer.whole.is_none() {
+            peer.whole = Some(Instant::now());
         }
     }
 
@@ -543,10 +570,13 @@ impl Swarm {
             }
             Incoming::InStep(content) => {
                 self.in_step(peer);
-                self.peers[peer].content_bytes += content.len() as u64;
+                self.got(peer, content.len());
                 self.count(peer, content, read_at);
             }
-            Incoming::Content(content) => self.count(peer, content, read_at),
+            Incoming::Content(content) => {
+                self.got(peer, content.len());
+                self.count(peer, content, read_at);
+            }
             Incoming::Other => {}
         }
         Ok(())
@@ -573,6 +603,9 @@ impl Swarm {
             self.seen.deliveries += 1;
             let waited = u64::from(now_us.saturating_sub(marker.at_us)).max(1);
             self.seen.latency.saturating_record(waited);
+            if let Some(each) = &mut self.seen.of_each {
+                each[number].push(waited as u32);
+            }
             if writer == 0 {
                 room.seen_one(marker.seq);
             }

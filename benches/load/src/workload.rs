@@ -35,6 +35,9 @@ pub(crate) struct Workload {
     pub(crate) text_bytes: usize,
     /// Connections per room that never read.
     pub(crate) stuck: usize,
+    /// Whether the times are kept for each member too.
+    #[serde(default)]
+    pub(crate) each_member: bool,
     /// How long the load goes on before it is measured, and while.
     pub(crate) warm_up_s: f64,
     pub(crate) load_s: f64,
@@ -44,8 +47,63 @@ pub(crate) struct Workload {
 
 /// The workloads that are a fan-out of updates.
 pub(crate) fn all() -> Vec<Workload> {
-    let steady = Workload {
-        name: "steady".to_owned(),
+    vec![
+        steady("steady"),
+        Workload {
+            shape: Shape::Saturated,
+            rate: 0.0,
+            outstanding: 4,
+            load_s: 3.0,
+            ..steady("saturated")
+        },
+        Workload {
+            rooms: 1_000,
+            members: 2,
+            rate: 5.0,
+            ..steady("small-rooms")
+        },
+        Workload {
+            rooms: 1,
+            members: 6,
+            rate: 200.0,
+            text_bytes: 1_000,
+            ..steady("long-text")
+        },
+        Workload {
+            payload: Payload::Awareness,
+            rooms: 1,
+            writers: 50,
+            rate: 10.0,
+            text_bytes: 60,
+            ..steady("presence")
+        },
+        Workload {
+            rooms: 1,
+            members: 1_000,
+            rate: 10.0,
+            // A hundred updates, so that each member has a 99th percentile.
+            load_s: 10.0,
+            each_member: true,
+            ..steady("big-room")
+        },
+        Workload {
+            rooms: 100,
+            members: 2,
+            ..steady("busy-rooms")
+        },
+        Workload {
+            members: 120,
+            stuck: 20,
+            ..many_readers("stuck")
+        },
+        many_readers("stuck-none"),
+    ]
+}
+
+/// What the others are variants of: a few rooms with one writer each.
+fn steady(name: &str) -> Workload {
+    Workload {
+        name: name.to_owned(),
         shape: Shape::Steady,
         payload: Payload::Text,
         rooms: 10,
@@ -55,61 +113,24 @@ pub(crate) fn all() -> Vec<Workload> {
         outstanding: 0,
         text_bytes: 24,
         stuck: 0,
+        each_member: false,
         warm_up_s: 1.0,
         load_s: 4.0,
         settle_s: 2.0,
-    };
-    let like_steady = |name: &str| Workload {
-        name: name.to_owned(),
-        ..steady.clone()
-    };
-    vec![
-        Workload {
-            shape: Shape::Saturated,
-            rate: 0.0,
-            outstanding: 4,
-            load_s: 3.0,
-            ..like_steady("saturated")
-        },
-        Workload {
-            rooms: 1_000,
-            members: 2,
-            rate: 5.0,
-            ..like_steady("small-rooms")
-        },
-        Workload {
-            rooms: 1,
-            members: 6,
-            rate: 200.0,
-            text_bytes: 1_000,
-            ..like_steady("long-text")
-        },
-        Workload {
-            payload: Payload::Awareness,
-            rooms: 1,
-            writers: 50,
-            rate: 10.0,
-            text_bytes: 60,
-            ..like_steady("presence")
-        },
-        Workload {
-            rooms: 1,
-            members: 1_000,
-            rate: 10.0,
-            ..like_steady("big-room")
-        },
-        Workload {
-            rooms: 1,
-            members: 120,
-            writers: 10,
-            rate: 100.0,
-            text_bytes: 200,
-            stuck: 20,
-            load_s: 6.0,
-            ..like_steady("stuck")
-        },
-        steady,
-    ]
+    }
+}
+
+/// So much that the kernel's buffers, about 3 MB for one reader, overflow when it is stuck.
+fn many_readers(name: &str) -> Workload {
+    Workload {
+        rooms: 1,
+        members: 100,
+        writers: 10,
+        rate: 100.0,
+        text_bytes: 500,
+        load_s: 10.0,
+        ..steady(name)
+    }
 }
 
 /// The workload called `name`.
