@@ -12,6 +12,7 @@
 use std::error::Error;
 
 use greenroom_server::auth::{Authenticator, Keys, OriginPolicy, Reach};
+use greenroom_server::store::FreeLimits;
 use greenroom_server::{DataPlace, Kind, Limits, Mode, Server, Settings};
 
 #[tokio::main]
@@ -30,6 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         },
         kinds: vec![("**".parse()?, echo)],
         compression: std::env::args().any(|argument| argument == "--compression"),
+        disk_free: FreeLimits::default(),
         drain_ms: 5_000,
     };
     let server = Server::bind(settings).await?;

@@ -4,26 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use greenroom_core::limits::Limits;
-use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::edge::Edge;
 use crate::rooms::Rooms;
 use crate::settings::Settings;
-use crate::store::StoreHandle;
+use crate::store::{DiskWatch, Health, StoreHandle};
 
 /// What every handler sees.
 pub(crate) struct App {
     rooms: Arc<Rooms>,
     limits: Arc<Limits>,
     pub(crate) store: StoreHandle,
-    pub(crate) metrics: PrometheusHandle,
     /// The number of the last connection.
     connections: AtomicU64,
     draining: AtomicBool,
 }
 
 impl App {
-    pub(crate) fn new(rooms: Arc<Rooms>, store: StoreHandle, metrics: PrometheusHandle) -> Self {
+    pub(crate) fn new(rooms: Arc<Rooms>, store: StoreHandle) -> Self {
         let limits = Arc::new(rooms.edge().settings.limits.clone());
         let connections = AtomicU64::new(0);
         let draining = AtomicBool::new(false);
@@ -31,7 +29,6 @@ impl App {
             rooms,
             limits,
             store,
-            metrics,
             connections,
             draining,
         }
@@ -62,8 +59,27 @@ impl App {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the server stops.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+    /// Why it should get no traffic now, each `what: a sentence`; empty when it is ready.
+    pub(crate) fn not_ready(&self, health: &Health) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if self.draining.load(Ordering::Relaxed) {
+            reasons.push("draining: the server stops".to_owned());
+        }
+        if let Some(why) = &health.read_only {
+            reasons.push(format!("store read-only: {why}"));
+        }
+        let disk = self.store.disk().and_then(DiskWatch::look);
+        match disk.filter(|disk| disk.is_low) {
+            Some(disk) => reasons.push(format!(
+                "store full: {} MiB free on its disk, writes are refused below {} MiB",
+                disk.free_bytes >> 20,
+                disk.min_bytes >> 20
+            )),
+            None if health.full => {
+                reasons.push("store full: the disk has too little space, free some".to_owned());
+            }
+            None => {}
+        }
+        reasons
     }
 }

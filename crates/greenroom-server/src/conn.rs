@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::codec::Item;
 use crate::edge::Clock;
 use crate::link::Conn;
-use crate::mail::Mail;
+use crate::mail::{Heard, Mail};
 use crate::meters::{self, Meters};
 use crate::pulse::{Beat, Pulse};
 use crate::reader::{ConnReader, ReadError, Received};
@@ -26,6 +26,9 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// RFC 6455, section 7.4.1: message too big.
 const CODE_TOO_LARGE: u16 = 1009;
+
+/// RFC 6455, section 7.4.1: no close frame came. Never sent, only counted.
+const CODE_GONE: u16 = 1006;
 
 /// Items of one read, and messages of one frame, for which room is kept until the next: a burst
 /// must not cost its connection memory for ever.
@@ -109,8 +112,11 @@ pub(crate) async fn run(accepted: Accepted) {
     } = task;
     // The others need not wait for a peer that takes its close frame slowly.
     drop(membership);
-    if matches!(ended, Ended::Closing) {
-        finish(&conn, &mut reader).await;
+    match ended {
+        Ended::Closing => finish(&conn, &mut reader).await,
+        Ended::Gone => {
+            conn.ended("gone", CODE_GONE);
+        }
     }
 }
 
@@ -218,6 +224,7 @@ impl ConnTask {
                 if error.close_code() == CODE_TOO_LARGE {
                     self.conn.close(CloseReason::TooLarge);
                 } else {
+                    self.conn.ended("protocol", error.close_code());
                     let frame = websocket::close_frame(error.close_code(), &error.to_string());
                     self.conn.writer.close(frame);
                 }
@@ -238,6 +245,7 @@ impl ConnTask {
             Item::Pong(_) => return None,
             Item::Close(code) => {
                 let code = code.map_or(1000, |(code, _)| code);
+                self.conn.ended("peer", code);
                 self.conn.writer.close(websocket::close_frame(code, ""));
                 return Some(Ended::Closing);
             }
@@ -249,6 +257,7 @@ impl ConnTask {
     /// nobody else waits.
     async fn spend(&mut self) {
         if let Some(pause) = self.pulse.spend(self.now) {
+            meters::limit_hit("messages_per_s_max");
             tokio::time::sleep(pause).await;
             self.now = Instant::now();
         }
@@ -265,7 +274,11 @@ impl ConnTask {
             // Each by itself: a frame may hold many, and it is they that the room has to handle.
             self.spend().await;
             let Membership { room, session } = &self.membership;
-            let mail = Mail::Message(*session, Box::new(message));
+            let heard = Heard {
+                at: self.now,
+                message,
+            };
+            let mail = Mail::Message(*session, Box::new(heard));
             if room.send(mail).await.is_err() {
                 self.conn.close(CloseReason::Shutdown);
                 return Some(Ended::Closing);
@@ -310,13 +323,13 @@ impl OpenGauge {
     fn new(protocol: Protocol) -> Self {
         let meters = meters::of(protocol);
         meters.opened.increment(1);
-        meters.connections.increment(1);
+        meters.connections.add(1.0);
         Self(meters)
     }
 }
 
 impl Drop for OpenGauge {
     fn drop(&mut self) {
-        self.0.connections.decrement(1);
+        self.0.connections.add(-1.0);
     }
 }

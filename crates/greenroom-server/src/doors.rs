@@ -23,6 +23,7 @@ use crate::codec::{CodecLimits, Decoder, negotiate, upgrade};
 use crate::conn::{self, Accepted};
 use crate::edge::wall_ms;
 use crate::link::{Conn, Resume};
+use crate::meters::table;
 use crate::problem::problem;
 use crate::reader::ConnReader;
 use crate::settings::Kind;
@@ -62,7 +63,7 @@ fn open(app: &Arc<App>, mut request: Request, prefix: &str, protocol: Protocol) 
         .origins
         .check_headers(request.headers(), None)
     {
-        metrics::counter!("greenroom_origin_rejected_total").increment(1);
+        table::ORIGIN_REJECTED.with(&[]).increment(1);
         let detail = format!("{error}; {}", error.hint());
         return problem(StatusCode::FORBIDDEN, "origin", &detail);
     }
@@ -80,7 +81,7 @@ fn open(app: &Arc<App>, mut request: Request, prefix: &str, protocol: Protocol) 
             .authenticator
             .authenticate(token.as_deref(), &room, wall_ms() / 1_000);
     let identity = identity.map_err(|error| {
-        metrics::counter!("greenroom_auth_failures_total").increment(1);
+        table::AUTH_FAILURES.with(&[error.name()]).increment(1);
         tracing::debug!(room = %room, %error, "not let in");
         error.close_reason()
     });

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::codec;
 use crate::compute::ComputePool;
+use crate::meters::RoomMeters;
 use crate::settings::{Kind, Settings};
 use crate::store::StoreHandle;
 use crate::waker::Waker;
@@ -120,6 +121,12 @@ impl Edge {
     pub(crate) fn room(&self, config: RoomConfig, now: Millis) -> Room {
         let behaviour = self.behaviour_of(&config.id);
         Room::new(config, behaviour, now).deflating(codec::deflate)
+    }
+
+    /// The meters of a room that starts to load.
+    pub(crate) fn meters(&self, room: &RoomId) -> RoomMeters {
+        let kind = self.settings.kind_of(room);
+        RoomMeters::new(self.settings.pattern_of(room), kind.name())
     }
 
     /// What makes the behaviour of this room.

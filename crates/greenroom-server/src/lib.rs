@@ -9,6 +9,7 @@ mod compute;
 mod conn;
 mod doors;
 mod edge;
+mod http_meters;
 mod link;
 mod mail;
 mod meters;
@@ -29,5 +30,6 @@ pub mod writer;
 
 pub use edge::TaskRunner;
 pub use greenroom_core::limits::Limits;
+pub use meters::reference as metrics_reference;
 pub use server::{Server, StartError};
 pub use settings::{BUILT_IN_KINDS, DataPlace, Kind, Mode, Settings};

@@ -1,12 +1,13 @@
 //! The shared half of a connection: what rooms hold of it, to write to it and to end it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use greenroom_core::close_reason::{Close, CloseReason, Protocol};
 use greenroom_core::protocol::websocket;
 use greenroom_service::Millis;
 
+use crate::meters;
 use crate::writer::ConnWriter;
 
 /// Left with a connection that is blocked: called when it can write again.
@@ -18,6 +19,8 @@ pub(crate) struct Conn {
     protocol: Protocol,
     /// When something was last written, in milliseconds of room time.
     written_ms: AtomicU64,
+    /// Its end was counted.
+    counted: AtomicBool,
 }
 
 impl Conn {
@@ -26,6 +29,7 @@ impl Conn {
             writer,
             protocol,
             written_ms: AtomicU64::new(now.0),
+            counted: AtomicBool::new(false),
         }
     }
 
@@ -46,13 +50,22 @@ impl Conn {
 
     /// Ends it for `reason`, after what was written before.
     pub(crate) fn close(&self, reason: CloseReason) {
-        metrics::counter!(
-            "greenroom_connections_closed_total",
-            "protocol" => self.protocol.name(), "reason" => reason.name()
-        )
-        .increment(1);
         let Close { code, text, .. } = reason.close(self.protocol);
+        if self.ended(reason.name(), code)
+            && let Some(limit) = meters::limit_of(reason)
+        {
+            meters::limit_hit(limit);
+        }
         self.writer.close(websocket::close_frame(code, text));
+    }
+
+    /// Counts its end, once; whether this was the first to count it.
+    pub(crate) fn ended(&self, reason: &str, code: u16) -> bool {
+        let first = !self.counted.swap(true, Ordering::Relaxed);
+        if first {
+            meters::closed(self.protocol, code, reason);
+        }
+        first
     }
 
     /// Writes a control frame, unless the peer has better things to read.

@@ -11,6 +11,7 @@ use greenroom_core::room::{Drain, StoreTask};
 use greenroom_core::store::StoreReply;
 use greenroom_service::{SessionId, TaskId, TaskResult};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::link::Conn;
 
@@ -18,8 +19,14 @@ use crate::link::Conn;
 /// keeps room for dozens of them, and there are many rooms.
 pub(crate) enum Mail {
     Join(SessionId, Box<Hello>, Arc<Conn>),
-    Message(SessionId, Box<ClientMessage>),
+    Message(SessionId, Box<Heard>),
     Leave(SessionId),
+}
+
+/// A message, and when it was received.
+pub(crate) struct Heard {
+    pub(crate) at: Instant,
+    pub(crate) message: ClientMessage,
 }
 
 /// What reaches a room at once, whatever it is doing. Boxed as [`Mail`].

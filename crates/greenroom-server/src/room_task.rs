@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::edge::Edge;
 use crate::mail::{Inboxes, Mail, Order, turn_away_unread};
+use crate::meters::RoomMeters;
 use crate::rooms::Rooms;
 use crate::seats::Seats;
 
@@ -26,6 +27,7 @@ pub(crate) async fn run(rooms: Arc<Rooms>, id: RoomId, instance: Instance, inbox
         seed: edge.random(),
     };
     let now = edge.clock.now();
+    let meters = edge.meters(&id);
     let Inboxes {
         mut mail,
         mut orders,
@@ -39,6 +41,7 @@ pub(crate) async fn run(rooms: Arc<Rooms>, id: RoomId, instance: Instance, inbox
         instance,
         seats: Seats::new(send_order.clone()),
         send_order,
+        meters,
         live: false,
         now,
     };
@@ -57,6 +60,7 @@ pub(crate) async fn run(rooms: Arc<Rooms>, id: RoomId, instance: Instance, inbox
         };
         // One turn has one time.
         task.now = task.edge.clock.now();
+        task.meters.turn_begins(mail.len());
         match woken {
             Woken::Order(order) => task.order(order),
             Woken::Mail(mail) => task.mail(mail),
@@ -73,6 +77,7 @@ pub(crate) async fn run(rooms: Arc<Rooms>, id: RoomId, instance: Instance, inbox
                 break;
             }
         }
+        task.meters.handled(&task.room);
     }
     turn_away_unread(mail);
 }
@@ -92,6 +97,7 @@ struct RoomTask {
     instance: Instance,
     send_order: mpsc::UnboundedSender<Order>,
     seats: Seats,
+    meters: RoomMeters,
     live: bool,
     /// Room time of this turn.
     now: Millis,
@@ -115,7 +121,10 @@ impl RoomTask {
                 self.seats.add(session, conn);
                 self.input(Input::Join(session, *hello));
             }
-            Mail::Message(session, message) => self.input(Input::Message(session, *message)),
+            Mail::Message(session, heard) => {
+                self.meters.heard(heard.at);
+                self.input(Input::Message(session, heard.message));
+            }
             Mail::Leave(session) => {
                 self.seats.remove(session);
                 self.input(Input::Leave(session));
@@ -143,7 +152,9 @@ impl RoomTask {
                 Output::TurnedAway(session, reason) => self.seats.turn_away(session, reason),
                 Output::Store(task, request) => {
                     let orders = self.send_order.clone();
+                    let answered = self.meters.asked(&request);
                     self.edge.ask_store(request, move |reply| {
+                        answered(&reply);
                         let _ = orders.send(Order::StoreDone(task, Box::new(reply)));
                     });
                 }
@@ -160,7 +171,7 @@ impl RoomTask {
                     });
                 }
                 Output::Idle => self.rooms.idle(&self.id, self.instance),
-                Output::Note(text) => tracing::warn!(room = %self.id, note = text),
+                Output::Note(text) => self.meters.note(&self.id, &text),
                 Output::Stopped(why) => {
                     self.stopped(&why);
                     return true;
@@ -168,8 +179,10 @@ impl RoomTask {
             }
         }
         self.seats.settle();
+        self.meters.turn_ends(&self.room);
         if !self.live && self.room.state() == RoomState::Live {
             self.live = true;
+            self.meters.live();
             tracing::debug!(room = %self.id, "room loaded");
             self.rooms.loaded(&self.id, self.instance);
         }

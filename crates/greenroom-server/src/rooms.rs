@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::edge::{Clock, Edge};
 use crate::mail::{Inboxes, Mail, Order};
+use crate::meters::table;
 use crate::room_task;
 
 /// The ways into a room's task.
@@ -132,18 +133,19 @@ impl Rooms {
 
     /// A room's task ends.
     pub(crate) fn stopped(self: &Arc<Self>, room: &RoomId, instance: Instance, why: &Stopped) {
-        let ended = match why {
-            Stopped::Drained => Ended::Drained,
-            Stopped::Moved => Ended::Moved,
+        let (ended, word) = match why {
+            Stopped::Drained => (Ended::Drained, "drained"),
+            Stopped::Moved => (Ended::Moved, "moved"),
             Stopped::Quarantined(why) => {
                 tracing::error!(%room, why, "room quarantined");
-                Ended::Quarantined
+                (Ended::Quarantined, "quarantined")
             }
             Stopped::StoreFailed(why) => {
                 tracing::error!(%room, why, "room stopped: its store failed");
-                Ended::Failed
+                (Ended::Failed, "store_failed")
             }
         };
+        table::ROOMS_STOPPED.with(&[word]).increment(1);
         self.ended(room, instance, ended);
     }
 
@@ -237,7 +239,6 @@ impl Rooms {
                 }
             }
         }
-        metrics::gauge!("greenroom_rooms_loaded").set(inner.registry.running() as f64);
     }
 
     pub(crate) fn edge(&self) -> &Arc<Edge> {

@@ -12,6 +12,8 @@ use http::{HeaderValue, StatusCode, header};
 
 use crate::app::App;
 use crate::doors;
+use crate::http_meters;
+use crate::meters;
 use crate::pages;
 use crate::problem::problem;
 use crate::settings::Mode;
@@ -31,7 +33,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             .fallback(get(pages::demo)),
         Mode::Serve => router.route("/", get(pages::plain)).fallback(not_found),
     };
-    router.with_state(app)
+    router
+        .layer(axum::middleware::from_fn(http_meters::count))
+        .with_state(app)
 }
 
 async fn healthz() -> &'static str {
@@ -41,21 +45,9 @@ async fn healthz() -> &'static str {
 /// Whether it may take traffic, and what a write survives: the level, and the window in which a
 /// crash can cost edits if every peer that holds them is gone too.
 async fn readyz(State(app): State<Arc<App>>) -> Response {
-    let Health {
-        level,
-        read_only,
-        full,
-    } = health(&app).await;
-    let mut reasons = Vec::new();
-    if app.is_draining() {
-        reasons.push("draining: the server stops".to_owned());
-    }
-    if let Some(why) = read_only {
-        reasons.push(format!("store read-only: {why}"));
-    }
-    if full {
-        reasons.push("store full: the disk has too little space, free some".to_owned());
-    }
+    let health = health(&app).await;
+    let level = health.level;
+    let reasons = app.not_ready(&health);
     let status = if reasons.is_empty() {
         StatusCode::OK
     } else {
@@ -86,7 +78,11 @@ async fn health(app: &App) -> Health {
 
 async fn metrics_page(State(app): State<Arc<App>>) -> Response {
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind)], app.metrics.render()).into_response()
+    (
+        [(header::CONTENT_TYPE, kind)],
+        meters::page(&app, &health(&app).await),
+    )
+        .into_response()
 }
 
 async fn not_found() -> Response {

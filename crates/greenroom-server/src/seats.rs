@@ -93,7 +93,7 @@ impl Seats {
             };
             if !seat.held.is_empty() {
                 seat.conn.wrote(now);
-                self.sent.add(seat.conn.protocol(), seat.held.len());
+                self.sent.add(seat.conn.protocol(), &seat.held);
                 match seat.conn.writer.write(&mut seat.held) {
                     Written::All => {}
                     Written::Blocked => {

@@ -12,12 +12,12 @@ use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::app::App;
 use crate::compute::ComputePool;
 use crate::edge::{Edge, TaskRunner};
+use crate::meters;
 use crate::rooms::Rooms;
 use crate::router;
 use crate::settings::{DataPlace, Settings};
@@ -103,7 +103,10 @@ impl Server {
     ) -> Result<Self, StartError> {
         let engine = match &settings.data {
             DataPlace::Memory => SqliteStore::in_memory()?,
-            DataPlace::Directory(path) => SqliteStore::open(Arc::new(DataDirectory::open(path)?))?,
+            DataPlace::Directory(path) => {
+                let directory = Arc::new(DataDirectory::open(path)?);
+                SqliteStore::open_with(directory, settings.disk_free)?
+            }
         };
         let store =
             StoreThread::spawn(engine, &ThreadLimits::default()).map_err(StartError::Thread)?;
@@ -127,17 +130,12 @@ impl Server {
             compute,
         ));
         let rooms = Rooms::new(edge, 2 * cores);
-        // The recorder is the process's; a second server in it shares the first one's.
-        let recorder = PrometheusBuilder::new().build_recorder();
-        let metrics = recorder.handle();
-        let _ = metrics::set_global_recorder(recorder);
-        let app = Arc::new(App::new(
-            Arc::clone(&rooms),
-            store.handle().clone(),
-            metrics,
-        ));
+        let app = Arc::new(App::new(Arc::clone(&rooms), store.handle().clone()));
         let router = router::router(Arc::clone(&app));
         rooms.edge().spawn(waking::run(Arc::clone(&rooms)));
+        rooms
+            .edge()
+            .spawn(meters::watch_lag(Arc::clone(rooms.edge())));
         Ok(Self {
             listener,
             addr,

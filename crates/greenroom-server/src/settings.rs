@@ -9,6 +9,7 @@ use greenroom_core::service::{Counter, Echo, Relay};
 use greenroom_service::{Factory, RoomId, Service};
 
 use crate::auth::{Authenticator, OriginPolicy, Pattern};
+use crate::store::FreeLimits;
 
 /// Where rooms are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,11 +92,23 @@ pub struct Settings {
     /// Whether connections that ask for it (permessage-deflate, RFC 7692) are compressed: fewer
     /// bytes for more processor time.
     pub compression: bool,
+    /// What must stay free on the disk of the data for writes to be taken.
+    pub disk_free: FreeLimits,
     /// How long a graceful stop may take, in milliseconds.
     pub drain_ms: u64,
 }
 
+/// The pattern of the rooms that no configured one matches, as they are counted.
+const PATTERN_OF_OTHERS: &str = "**";
+
 impl Settings {
+    /// The configured pattern that says what the room of this name is: what rooms are counted by.
+    #[must_use]
+    pub fn pattern_of(&self, room: &RoomId) -> &str {
+        let found = self.kinds.iter().find(|(pattern, _)| pattern.matches(room));
+        found.map_or(PATTERN_OF_OTHERS, |(pattern, _)| pattern.as_str())
+    }
+
     /// What the room of this name is.
     #[must_use]
     pub fn kind_of(&self, room: &RoomId) -> Kind {

@@ -3,6 +3,7 @@
 use clap::builder::{BoolishValueParser, StyledStr};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use greenroom_server::store::FreeLimits;
 
 use crate::env_vars;
 use crate::exit_codes::ExitCode;
@@ -125,6 +126,15 @@ pub(crate) struct ServerOptions {
     #[arg(long, env = env_vars::COMPRESSION, hide_env_values = true,
           value_parser = BoolishValueParser::new())]
     pub(crate) compression: bool,
+    /// Refuse writes while fewer bytes than this are free on the disk
+    #[arg(long, value_name = "N", default_value_t = FreeLimits::default().bytes_min,
+          env = env_vars::FREE_BYTES_MIN, hide_env_values = true)]
+    pub(crate) free_bytes_min: u64,
+    /// Refuse writes while less of the disk is free, if that is less than those bytes
+    #[arg(long, value_name = "N", default_value_t = FreeLimits::default().percent_min,
+          env = env_vars::FREE_PERCENT_MIN, hide_env_values = true,
+          value_parser = clap::value_parser!(u8).range(0..=90))]
+    pub(crate) free_percent_min: u8,
     /// Form of the log; auto: text on a terminal, else JSON
     #[arg(long, value_name = "FORM", default_value = "auto",
           env = env_vars::LOG, hide_env_values = true)]

@@ -18,6 +18,10 @@ pub(crate) const LAN: &str = "GREENROOM_LAN";
 pub(crate) const INSECURE: &str = "GREENROOM_INSECURE";
 /// `--compression`: `1` or `0`, and what else means yes or no.
 pub(crate) const COMPRESSION: &str = "GREENROOM_COMPRESSION";
+/// `--free-bytes-min`.
+pub(crate) const FREE_BYTES_MIN: &str = "GREENROOM_FREE_BYTES_MIN";
+/// `--free-percent-min`.
+pub(crate) const FREE_PERCENT_MIN: &str = "GREENROOM_FREE_PERCENT_MIN";
 /// `--log`.
 pub(crate) const LOG: &str = "GREENROOM_LOG";
 /// A secret key (`sk_..`). No flag, since every program on a machine sees the flags of all.

@@ -119,6 +119,7 @@ fn settings(plan: ServerPlan) -> Settings {
         limits: Limits::default(),
         kinds: plan.kinds,
         compression: plan.compression,
+        disk_free: plan.disk_free,
         drain_ms: DRAIN_MS,
     }
 }

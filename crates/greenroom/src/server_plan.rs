@@ -8,6 +8,7 @@ use greenroom_server::auth::{
     Authenticator, Keys, OriginPolicy, OriginRule, Pattern, Reach, SecretKey, create_keys,
     read_keys,
 };
+use greenroom_server::store::FreeLimits;
 use greenroom_server::{BUILT_IN_KINDS, Kind};
 
 use crate::cli::{DevOptions, ServeOptions, ServerOptions};
@@ -35,6 +36,8 @@ pub(crate) struct ServerPlan {
     pub(crate) kinds: Vec<(Pattern, Kind)>,
     /// Whether connections that ask for it are compressed.
     pub(crate) compression: bool,
+    /// What must stay free on the disk of the data.
+    pub(crate) disk_free: FreeLimits,
     /// What the operator should know before it starts.
     pub(crate) remarks: Vec<Remark>,
 }
@@ -115,6 +118,7 @@ pub(crate) fn for_dev(options: &DevOptions) -> Result<ServerPlan, Failure> {
         origins: OriginPolicy::new(reach, rules),
         kinds: room_kinds(&options.server)?,
         compression: options.server.compression,
+        disk_free: disk_free(&options.server),
         remarks,
     })
 }
@@ -158,6 +162,7 @@ pub(crate) fn for_serve(options: &ServeOptions) -> Result<ServerPlan, Failure> {
         origins: OriginPolicy::new(reach, rules),
         kinds: room_kinds(&options.server)?,
         compression: options.server.compression,
+        disk_free: disk_free(&options.server),
         remarks,
     })
 }
@@ -185,6 +190,13 @@ fn read_or_create_keys(data: &Path) -> Result<Keys, Failure> {
 fn origin_rules(options: &ServerOptions) -> Result<Vec<OriginRule>, Failure> {
     let rules = options.origin.iter().map(|text| text.trim().parse());
     Ok(rules.collect::<Result<_, _>>()?)
+}
+
+fn disk_free(options: &ServerOptions) -> FreeLimits {
+    FreeLimits {
+        bytes_min: options.free_bytes_min,
+        percent_min: options.free_percent_min,
+    }
 }
 
 /// Reads `PATTERN=KIND`.

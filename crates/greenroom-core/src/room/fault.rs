@@ -55,6 +55,7 @@ impl Faults {
 impl Room {
     /// An event faulted; its behaviour is gone already.
     pub(super) fn fault(&mut self, source: Source<'_>, fault: &Fault) {
+        self.tally.faults += 1;
         self.behaviour = None;
         self.outputs
             .push_back(Output::Note(format!("room fault: {}", fault.0)));

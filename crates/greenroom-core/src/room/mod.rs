@@ -171,6 +171,29 @@ enum Source<'a> {
     Room,
 }
 
+/// How many events of a room ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Committed.
+    pub ok: u64,
+    /// Refused: they changed nothing.
+    pub refused: u64,
+    /// Faulted, panics included: the room was built anew.
+    pub faults: u64,
+}
+
+impl Tally {
+    /// What was counted since `earlier`.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Self {
+        Self {
+            ok: self.ok - earlier.ok,
+            refused: self.refused - earlier.refused,
+            faults: self.faults - earlier.faults,
+        }
+    }
+}
+
 /// A room.
 pub struct Room {
     config: RoomConfig,
@@ -182,6 +205,7 @@ pub struct Room {
     /// How far room time is ahead of the clock that the driver tells.
     ahead_ms: u64,
     events: u64,
+    tally: Tally,
     next_id: u64,
     sessions: BTreeMap<SessionId, Session>,
     links: BTreeMap<SessionId, Link>,
@@ -235,6 +259,7 @@ impl Room {
             now,
             ahead_ms: 0,
             events: 0,
+            tally: Tally::default(),
             next_id: 0,
             sessions: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -296,6 +321,12 @@ impl Room {
     #[must_use]
     pub fn session_count(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// How its events ended, since it was made.
+    #[must_use]
+    pub const fn tally(&self) -> Tally {
+        self.tally
     }
 
     /// Bytes that wait to be sent; a frame for many counts once.
@@ -547,11 +578,13 @@ impl Room {
         let effects = std::mem::take(&mut cx.effects);
         match caught {
             Ok(Ok(given)) => {
+                self.tally.ok += 1;
                 self.behaviour = Some(behaviour);
                 self.commit(effects);
                 Some(given)
             }
             Ok(Err(Halt::Refuse(refuse))) => {
+                self.tally.refused += 1;
                 self.behaviour = Some(behaviour);
                 self.tell_refused(source, refuse);
                 None

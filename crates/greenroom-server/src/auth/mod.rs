@@ -110,6 +110,21 @@ pub enum AuthError {
 }
 
 impl AuthError {
+    /// The word for logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Forbidden => "forbidden",
+            Self::Token(TokenError::Malformed(_)) => "malformed",
+            Self::Token(TokenError::Forged) => "forged",
+            Self::Token(TokenError::UnknownKey) => "unknown_key",
+            Self::Token(TokenError::Expired(_)) => "expired",
+            Self::Token(TokenError::NotYetValid(_)) => "not_yet_valid",
+            Self::Token(TokenError::DevelopmentKey) => "development_key",
+        }
+    }
+
     /// How a connection that met this error is closed.
     #[must_use]
     pub const fn close_reason(self) -> CloseReason {

@@ -4,15 +4,18 @@
 //! what many rooms ask for into one synced transaction (group commit).
 
 mod directory;
+mod disk;
 mod error;
-mod space;
 mod sqlite;
 mod thread;
 
 pub use directory::DataDirectory;
+pub use disk::{DiskState, DiskWatch, FreeLimits, RESERVE_BYTES, Space};
 pub use error::OpenError;
 pub use sqlite::SqliteStore;
 pub use thread::{Busy, Reply, StoreHandle, StoreThread, ThreadLimits};
+
+use std::sync::Arc;
 
 use greenroom_core::store::{Level, StoreReply, StoreRequest};
 
@@ -26,6 +29,8 @@ pub struct Health {
     /// Whether appends are refused because the disk is nearly full; they are taken again once it
     /// is not.
     pub full: bool,
+    /// How many rooms it knows.
+    pub rooms: u64,
 }
 
 /// What a [`StoreThread`] drives.
@@ -39,4 +44,9 @@ pub trait Engine: Send + 'static {
 
     /// How it is doing.
     fn health(&self) -> Health;
+
+    /// The disk that it writes to, if any.
+    fn disk(&self) -> Option<Arc<DiskWatch>> {
+        None
+    }
 }

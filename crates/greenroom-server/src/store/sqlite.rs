@@ -24,7 +24,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode};
 
-use super::{DataDirectory, Engine, Health, OpenError, space};
+use super::{DataDirectory, DiskWatch, Engine, FreeLimits, Health, OpenError};
 use tail::Tail;
 
 #[cfg(test)]
@@ -44,6 +44,7 @@ pub struct SqliteStore {
     read_only: Option<String>,
     /// Appends are refused until there is space again.
     full: bool,
+    disk: Option<Arc<DiskWatch>>,
     owners: Owners,
     tail: Tail,
     #[cfg(test)]
@@ -67,6 +68,10 @@ struct Owners {
     undo: Vec<(RoomId, Option<Held>)>,
     /// What `newest` was before the open transaction.
     newest_before: Newest,
+    /// How many rooms there are.
+    rooms: u64,
+    /// What `rooms` was before the open transaction.
+    rooms_before: u64,
 }
 
 /// The newest epoch, and whom it was given to: another node gets a higher one.
@@ -120,6 +125,7 @@ impl Owners {
     fn accept(&mut self) {
         self.undo.clear();
         self.newest_before = self.newest;
+        self.rooms_before = self.rooms;
     }
 
     fn revert(&mut self) {
@@ -130,6 +136,7 @@ impl Owners {
             };
         }
         self.newest = self.newest_before;
+        self.rooms = self.rooms_before;
     }
 }
 
@@ -141,8 +148,19 @@ impl SqliteStore {
     /// [`OpenError`]; nothing of an existing database was changed when it is
     /// [`OpenError::NewerFormat`] or [`OpenError::Foreign`].
     pub fn open(directory: Arc<DataDirectory>) -> Result<Self, OpenError> {
+        Self::open_with(directory, FreeLimits::default())
+    }
+
+    /// As [`Self::open`], with so much of the disk to be left free.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(directory: Arc<DataDirectory>, free: FreeLimits) -> Result<Self, OpenError> {
+        let disk = DiskWatch::new(directory.path(), free);
         let (db, home) = schema::open_newest(directory)?;
-        Self::with(db, Some(home), Level::Local)
+        let mut store = Self::with(db, Some(home), Level::Local)?;
+        store.disk = Some(Arc::new(disk));
+        Ok(store)
     }
 
     /// An empty store that ends with this value: [`Level::Memory`].
@@ -162,17 +180,23 @@ impl SqliteStore {
             schema::probe_sync(home)?;
         }
         let tail = Tail::load(&db)?;
+        let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        let rooms = db.query_row("SELECT count(*) FROM rooms", [], count)?;
+        let rooms = rooms.unsigned_abs();
         Ok(Self {
             db,
             home,
             level,
             read_only: None,
             full: false,
+            disk: None,
             owners: Owners {
                 held: HashMap::new(),
                 newest,
                 undo: Vec::new(),
                 newest_before: newest,
+                rooms,
+                rooms_before: rooms,
             },
             tail,
             #[cfg(test)]
@@ -185,6 +209,10 @@ impl SqliteStore {
             Ok(replies) => replies,
             Err(Failure::Full) => {
                 self.full = true;
+                // The next who asks finds room: a snapshot, a trim, the end of the database.
+                if let Some(disk) = &self.disk {
+                    disk.give_up_reserve();
+                }
                 self.without_writes(requests, &StoreError::Full)
             }
             Err(Failure::Write(reason)) => match recovery::recover(self, requests) {
@@ -279,15 +307,8 @@ impl SqliteStore {
     }
 
     fn look_at_space(&mut self) {
-        let home = self.home.as_ref();
-        let full = home.is_some_and(|home| space::is_low(home.directory.path()));
-        if full && !self.full {
-            tracing::warn!("the disk is nearly full: writes are refused until there is space");
-        }
-        if self.full && !full {
-            tracing::info!("the disk has space again");
-        }
-        self.full = full;
+        let state = self.disk.as_ref().and_then(|disk| disk.look_now());
+        self.full = state.is_some_and(|state| state.is_low);
     }
 
     /// Takes no writes from now on, and leaves the file as it is even at the end.
@@ -342,7 +363,12 @@ impl Engine for SqliteStore {
             level: self.level,
             read_only: self.read_only.clone(),
             full: self.full,
+            rooms: self.owners.rooms,
         }
+    }
+
+    fn disk(&self) -> Option<Arc<DiskWatch>> {
+        self.disk.clone()
     }
 }
 

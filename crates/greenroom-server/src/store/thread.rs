@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use greenroom_core::store::{StoreError, StoreReply, StoreRequest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::{Engine, Health};
+use super::{DiskWatch, Engine, Health};
+use crate::meters::{self, Counter, Histogram, table};
 
 #[cfg(test)]
 mod tests;
@@ -70,6 +71,8 @@ pub struct StoreHandle {
     health: Arc<Mutex<Health>>,
     /// The thread, to be woken from its wait for company.
     thread: Arc<OnceLock<Thread>>,
+    /// The disk that it writes to.
+    disk: Option<Arc<DiskWatch>>,
 }
 
 /// A request that was not taken, because the queue is full: wait, or refuse in turn.
@@ -145,11 +148,13 @@ impl StoreThread {
             bytes_max: limits.queue_bytes_max,
             health: Arc::clone(&health),
             thread: Arc::default(),
+            disk: engine.disk(),
         };
+        let desk = Desk::new(&engine);
         let limits = limits.clone();
         let thread = std::thread::Builder::new()
             .name("greenroom-store".into())
-            .spawn(move || run(engine, messages, &limits, &health))?;
+            .spawn(move || run(engine, messages, &limits, &health, &desk))?;
         let _ = handle.thread.set(thread.thread().clone());
         Ok(Self { handle, thread })
     }
@@ -243,6 +248,30 @@ impl StoreHandle {
         lock(&self.health).clone()
     }
 
+    /// The disk that it writes to, where that is watched.
+    #[must_use]
+    pub fn disk(&self) -> Option<&DiskWatch> {
+        self.disk.as_deref()
+    }
+
+    /// Reads what the metrics show of the store.
+    pub(crate) fn read_meters(&self) {
+        let health = self.health();
+        let store = meters::store_name(health.level);
+        table::ROOMS.with(&[]).set(health.rooms as f64);
+        let poisoned = f64::from(u8::from(health.read_only.is_some()));
+        table::STORE_POISONED.with(&[store]).set(poisoned);
+        let Some(disk) = self.disk() else { return };
+        for (part, bytes) in disk.parts() {
+            table::STORE_BYTES.with(&[store, part]).set(bytes as f64);
+        }
+        if let Some(state) = disk.look() {
+            let (free, min) = (state.free_bytes as f64, state.min_bytes as f64);
+            table::STORE_FREE_BYTES.with(&[store]).set(free);
+            table::STORE_FREE_MIN_BYTES.with(&[store]).set(min);
+        }
+    }
+
     /// Ends the thread's wait for company.
     fn hurry(&self) {
         if let Some(thread) = self.thread.get() {
@@ -270,6 +299,7 @@ fn run(
     mut messages: mpsc::Receiver<Message>,
     limits: &ThreadLimits,
     health: &Mutex<Health>,
+    desk: &Desk,
 ) {
     let mut engine = Some(engine);
     while let Some(first) = messages.blocking_recv() {
@@ -278,7 +308,7 @@ fn run(
         if !jobs.is_empty()
             && let Some(mut working) = engine.take()
         {
-            match catch_unwind(AssertUnwindSafe(|| serve(&mut working, jobs, health))) {
+            match catch_unwind(AssertUnwindSafe(|| serve(&mut working, jobs, health, desk))) {
                 Ok(()) => engine = Some(working),
                 // The jobs were answered as they were dropped, later ones will be: what memory
                 // knows of the file may be wrong. The file itself is whole.
@@ -326,28 +356,69 @@ fn collect(
     }
 }
 
-fn serve(engine: &mut impl Engine, jobs: Vec<Job>, health: &Mutex<Health>) {
+/// What the thread has at hand besides the engine: what it counts with.
+#[derive(Debug)]
+struct Desk {
+    store: &'static str,
+    commits: &'static Counter,
+    appends: &'static Counter,
+    append_seconds: &'static Histogram,
+    append_records: &'static Histogram,
+}
+
+impl Desk {
+    fn new(engine: &impl Engine) -> Self {
+        let store = meters::store_name(engine.health().level);
+        Self {
+            store,
+            commits: table::STORE_COMMITS.with(&[store]),
+            appends: table::STORE_APPENDS.with(&[store]),
+            append_seconds: table::STORE_APPEND_SECONDS.with(&[store]),
+            append_records: table::STORE_APPEND_RECORDS.with(&[store]),
+        }
+    }
+
+    /// Counts a reply that is a failure.
+    fn failed(&self, reply: &StoreReply) {
+        let reason = match reply {
+            StoreReply::Failed(StoreError::Full) => "full",
+            StoreReply::Failed(StoreError::ReadOnly) => "read_only",
+            StoreReply::Failed(StoreError::Fenced | StoreError::Held(_)) => "fenced",
+            StoreReply::Failed(StoreError::Damaged(_) | StoreError::Io(_)) => "failed",
+            _ => return,
+        };
+        table::STORE_REFUSED
+            .with(&[self.store, reason])
+            .increment(1);
+    }
+}
+
+fn serve(engine: &mut impl Engine, jobs: Vec<Job>, health: &Mutex<Health>, desk: &Desk) {
     let mut requests = Vec::with_capacity(jobs.len());
     let mut owed = Vec::with_capacity(jobs.len());
+    let (mut appends, mut records) = (0, 0);
     for job in jobs {
+        if let StoreRequest::Append(append) = &job.request {
+            appends += 1;
+            records += append.count;
+        }
         requests.push(job.request);
         owed.push((job.pending, job.bytes));
     }
-    let appends = requests
-        .iter()
-        .filter(|r| matches!(r, StoreRequest::Append(_)))
-        .count();
     let started = Instant::now();
     let replies = engine.handle_batch(requests);
     if appends > 0 {
-        metrics::counter!("greenroom_store_commits_total").increment(1);
-        metrics::counter!("greenroom_store_appends_total").increment(appends as u64);
-        metrics::histogram!("greenroom_store_append_seconds").record(started.elapsed());
+        desk.commits.increment(1);
+        desk.appends.increment(appends);
+        let took = started.elapsed();
+        desk.append_seconds.record(took.as_secs_f64());
+        desk.append_records.record(records as f64);
     }
     assert_eq!(replies.len(), owed.len(), "one reply for each request");
     // Before the replies: whoever is refused finds out why.
     show(health, engine.health());
     for ((pending, _permit), reply) in owed.into_iter().zip(replies) {
+        desk.failed(&reply);
         pending.answer(reply);
     }
     engine.maintain();

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use greenroom_server::auth::{Authenticator, Keys, OriginPolicy, Reach};
+use greenroom_server::store::FreeLimits;
 use greenroom_server::{DataPlace, Kind, Limits, Mode, Server, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -41,6 +42,7 @@ impl Running {
             limits: Limits::default(),
             kinds: vec![kind("echo"), kind("relay")],
             compression,
+            disk_free: FreeLimits::default(),
             drain_ms: 5_000,
         };
         let server = Server::bind(settings).await.unwrap();

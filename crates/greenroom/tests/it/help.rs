@@ -56,6 +56,8 @@ Options:
       --origin <ORIGIN>       Pages that may connect: `https://app.example.com`, `*.example.com` or `*`; repeatable [env: GREENROOM_ORIGIN]
       --rooms <PATTERN=KIND>  What rooms are, by name: `counter/*=counter` (kinds: collab, relay, echo, counter); repeatable [env: GREENROOM_ROOMS]
       --compression           Compress what connections that ask for it are sent: fewer bytes for more processor time [env: GREENROOM_COMPRESSION]
+      --free-bytes-min <N>    Refuse writes while fewer bytes than this are free on the disk [env: GREENROOM_FREE_BYTES_MIN] [default: 268435456]
+      --free-percent-min <N>  Refuse writes while less of the disk is free, if that is less than those bytes [env: GREENROOM_FREE_PERCENT_MIN] [default: 5]
       --log <FORM>            Form of the log; auto: text on a terminal, else JSON [env: GREENROOM_LOG] [default: auto] [possible values: auto, text, json]
       --data <DIR>            Where data is kept; `:memory:` keeps nothing [env: GREENROOM_DATA] [default: ./data]
       --insecure              Ask nobody for a token: anyone who reaches the port can read and change every room [env: GREENROOM_INSECURE]

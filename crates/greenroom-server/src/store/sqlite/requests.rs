@@ -150,7 +150,10 @@ impl SqliteStore {
             return Ok(StoreReply::Failed(error));
         }
         let id = match held.room {
-            None => self.create_room(append)?,
+            None => {
+                self.owners.rooms += 1;
+                self.create_room(append)?
+            }
             Some(room) => {
                 self.update_meta(&room, append)?;
                 room.id
@@ -395,6 +398,7 @@ impl SqliteStore {
 
     fn delete(&mut self, room: &RoomId) -> rusqlite::Result<StoreReply> {
         if let Some((id, _)) = self.id_of(room)? {
+            self.owners.rooms -= 1;
             for table in [
                 "journal WHERE room",
                 "snapshots WHERE room",

@@ -32,6 +32,7 @@ impl Engine for Gated {
             level: Level::Memory,
             read_only: None,
             full: false,
+            rooms: 0,
         }
     }
 }
