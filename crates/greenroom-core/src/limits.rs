@@ -1,124 +1,213 @@
 //! Every maximum of the product, with its unit and its reason. The configuration may change the
 //! values of [`Limits`]; the constants are part of a format or of a promise.
+//!
+//! A new limit is one entry below: it is then a key of `[limits]` and of a room rule's `limits`, a
+//! variable, a line of the reference. Its name ends in its unit (`_bytes`, `_ms`, else a count),
+//! before `_max` and `_min`. The range is what an operator may ask for; code, as a test, may ask
+//! for anything.
 
-/// The settable limits. Sizes in bytes, times in milliseconds, as the names say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// A frame from a `/yjs` peer: an offline editor brings its whole document back in one.
-    pub yjs_frame_bytes_max: usize,
-    /// A frame from any other peer of ours: presence, events, service messages.
-    pub native_frame_bytes_max: usize,
-    /// Fragments that one message may come in.
-    pub frame_fragments_max: usize,
-    /// A document: its snapshot and the updates since. Beyond it no edit is accepted.
-    pub document_bytes_max: usize,
-    /// Named documents in one room: each has a snapshot, a shadow and a part in the store.
-    pub documents_max: usize,
-    /// The name of a document, in bytes of UTF-8.
-    pub document_name_bytes_max: usize,
-    /// Awareness entries in one update: one per tab that the sender knows of.
-    pub awareness_entries_max: usize,
-    /// One awareness state, its JSON.
-    pub awareness_state_bytes_max: usize,
-    /// Client ids that one session may own: a provider with many sub-documents has one each.
-    pub awareness_owned_max: usize,
-    /// Entries in one document's awareness table, tombstones included: each join and each renewal
-    /// walks it.
-    pub awareness_table_max: usize,
-    /// Updates whose causes are unknown, per document: legal only until the sender's handshake ends.
-    pub pending_bytes_max: usize,
-    /// Such updates, per document: each later update is held against each of them.
-    pub parked_updates_max: usize,
-    /// Connections in one room.
-    pub room_connections_max: usize,
-    /// Inputs that wait for one room; beyond it the senders wait.
-    pub room_mailbox_max: usize,
-    /// Unsent bytes for one session behind the frame being written; beyond it the session is
-    /// brought up to date at once or closed as slow.
-    pub outbox_bytes_max: usize,
-    /// Inputs handled in one turn of a room, before what they caused is sent.
-    pub turn_inputs_max: usize,
-    /// Records wait this long for company before they are committed, when nobody waits for them.
-    pub commit_window_ms: u64,
-    /// Records are committed at once when so many bytes wait.
-    pub commit_bytes_max: usize,
-    /// Updates since the last snapshot after which a document is compacted.
-    pub compact_updates_max: usize,
-    /// Bytes since the last snapshot after which a document is compacted, unless the snapshot is
-    /// larger: then as many as it has.
-    pub compact_bytes_min: usize,
-    /// A room without sessions is unloaded after this.
-    pub room_idle_ms: u64,
-    /// A session that made its room fault is kept out for this long.
-    pub fault_hold_off_ms: u64,
-    /// Faults are counted over this long.
-    pub fault_window_ms: u64,
-    /// Faults of different sessions within the window after which the room is quarantined.
-    pub faults_max: usize,
-    /// Durable timers of one room.
-    pub timers_max: usize,
-    /// Tasks of one room that run at a time.
-    pub tasks_max: usize,
-    /// Durable entries of one room, keys and values together.
-    pub entries_bytes_max: usize,
-    /// Presence of one session.
-    pub presence_bytes_max: usize,
-    /// Presence changes of a room are told together, at most this often.
-    pub presence_tick_ms: u64,
-    /// What a room may send of presence, to all its sessions together: the tick grows until it
-    /// keeps to that.
-    pub presence_bytes_per_s_max: usize,
-    /// A ping is sent to a silent peer after this.
-    pub ping_interval_ms: u64,
-    /// A peer without any frame for this long is gone.
-    pub peer_dead_ms: u64,
-    /// A `/yjs` peer gets some message at least this often: its watchdog ends a connection that
-    /// was silent for 30 s, and counts no ping.
-    pub yjs_keep_alive_ms: u64,
-    /// Messages per second from one connection; excess delays reading and never closes.
-    pub messages_per_s_max: u32,
-    /// Messages that may come at once before the rate counts.
-    pub messages_burst_max: u32,
+/// One settable limit: what its entry below says, and the way to its value.
+#[derive(Clone, Copy)]
+pub struct LimitField {
+    /// Its name.
+    pub name: &'static str,
+    /// What it bounds and why, one line of the source each.
+    pub doc: &'static [&'static str],
+    /// The least that it may be set to.
+    pub min: u64,
+    /// The most that it may be set to.
+    pub max: u64,
+    get: fn(&Limits) -> u64,
+    set: fn(&mut Limits, u64),
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            yjs_frame_bytes_max: 16 << 20,
-            native_frame_bytes_max: 1 << 20,
-            frame_fragments_max: 128,
-            document_bytes_max: 64 << 20,
-            documents_max: 1_000,
-            document_name_bytes_max: 128,
-            awareness_entries_max: 2_000,
-            awareness_state_bytes_max: 64 << 10,
-            awareness_owned_max: 64,
-            awareness_table_max: 10_000,
-            pending_bytes_max: 1 << 20,
-            parked_updates_max: 1_000,
-            room_connections_max: 1_100,
-            room_mailbox_max: 1_024,
-            outbox_bytes_max: 1 << 20,
-            turn_inputs_max: 256,
-            commit_window_ms: 100,
-            commit_bytes_max: 256 << 10,
-            compact_updates_max: 500,
-            compact_bytes_min: 256 << 10,
-            room_idle_ms: 30_000,
-            fault_hold_off_ms: 60_000,
-            fault_window_ms: 60_000,
-            faults_max: 3,
-            timers_max: 1_000,
-            tasks_max: 64,
-            entries_bytes_max: 64 << 20,
-            presence_bytes_max: 64 << 10,
-            presence_tick_ms: 10,
-            presence_bytes_per_s_max: 20_000_000,
-            ping_interval_ms: 30_000,
-            peer_dead_ms: 60_000,
-            yjs_keep_alive_ms: 20_000,
-            messages_per_s_max: 1_000,
-            messages_burst_max: 2_000,
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitUnit {
+    /// Bytes.
+    Bytes,
+    /// Milliseconds.
+    Milliseconds,
+    /// Things.
+    Count,
+}
+
+impl LimitField {
+    /// The field of this name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        Limits::FIELDS.iter().find(|field| field.name == name)
+    }
+
+    /// What it counts, by its name.
+    #[must_use]
+    pub fn unit(&self) -> LimitUnit {
+        if self.name.contains("_bytes") {
+            LimitUnit::Bytes
+        } else if self.name.ends_with("_ms") {
+            LimitUnit::Milliseconds
+        } else {
+            LimitUnit::Count
+        }
+    }
+
+    /// Its value in `limits`.
+    #[must_use]
+    pub fn get(&self, limits: &Limits) -> u64 {
+        (self.get)(limits)
+    }
+
+    /// Sets it in `limits`.
+    ///
+    /// # Errors
+    /// [`LimitRange`] when `value` is outside its range; `limits` is as before then.
+    pub fn set(&self, limits: &mut Limits, value: u64) -> Result<(), LimitRange> {
+        if !(self.min..=self.max).contains(&value) {
+            return Err(LimitRange(*self));
+        }
+        (self.set)(limits, value);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for LimitField {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl PartialEq for LimitField {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for LimitField {}
+
+/// A value is outside the range of its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitRange(pub LimitField);
+
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, in $min:expr => $max:expr;)+) => {
+        /// The settable limits. Sizes in bytes, times in milliseconds, as the names say.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Limits {
+            $($(#[doc = $doc])+ pub $name: $type,)+
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl Limits {
+            /// Every limit, in the order of this file.
+            pub const FIELDS: &[LimitField] = &[$(LimitField {
+                name: stringify!($name),
+                doc: &[$($doc),+],
+                min: $min,
+                max: $max,
+                get: |limits| limits.$name as u64,
+                // The range is checked before, and each ends below 2^31.
+                set: |limits, value| limits.$name = value as $type,
+            },)+];
+        }
+    };
+}
+
+limits! {
+    /// A frame from a `/yjs` peer: an offline editor brings its whole document back in one.
+    yjs_frame_bytes_max: usize = 16 << 20, in 4 << 10 => 1 << 30;
+    /// A frame from any other peer of ours: presence, events, service messages.
+    native_frame_bytes_max: usize = 1 << 20, in 1 << 10 => 1 << 30;
+    /// Fragments that one message may come in.
+    frame_fragments_max: usize = 128, in 1 => 65_536;
+    /// A document: its snapshot and the updates since. Beyond it no edit is accepted.
+    document_bytes_max: usize = 64 << 20, in 64 << 10 => 1 << 30;
+    /// Named documents in one room: each has a snapshot, a shadow and a part in the store.
+    documents_max: usize = 1_000, in 1 => 100_000;
+    /// The name of a document, in bytes of UTF-8.
+    document_name_bytes_max: usize = 128, in 1 => 1_024;
+    /// Awareness entries in one update: one per tab that the sender knows of.
+    awareness_entries_max: usize = 2_000, in 1 => 100_000;
+    /// One awareness state, its JSON.
+    awareness_state_bytes_max: usize = 64 << 10, in 256 => 16 << 20;
+    /// Client ids that one session may own: a provider with many sub-documents has one each.
+    awareness_owned_max: usize = 64, in 1 => 10_000;
+    /// Entries in one document's awareness table, tombstones included: each join and each renewal
+    /// walks it.
+    awareness_table_max: usize = 10_000, in 1 => 1_000_000;
+    /// Updates whose causes are unknown, per document: legal only until the sender's handshake ends.
+    pending_bytes_max: usize = 1 << 20, in 0 => 64 << 20;
+    /// Such updates, per document: each later update is held against each of them.
+    parked_updates_max: usize = 1_000, in 0 => 100_000;
+    /// Connections in one room.
+    room_connections_max: usize = 1_100, in 1 => 100_000;
+    /// Inputs that wait for one room; beyond it the senders wait.
+    room_mailbox_max: usize = 1_024, in 16 => 65_536;
+    /// Unsent bytes for one session behind the frame being written; beyond it the session is
+    /// brought up to date at once or closed as slow.
+    outbox_bytes_max: usize = 1 << 20, in 64 << 10 => 1 << 30;
+    /// Inputs handled in one turn of a room, before what they caused is sent.
+    turn_inputs_max: usize = 256, in 1 => 65_536;
+    /// Records wait this long for company before they are committed, when nobody waits for them.
+    commit_window_ms: u64 = 100, in 1 => 60_000;
+    /// Records are committed at once when so many bytes wait.
+    commit_bytes_max: usize = 256 << 10, in 1 => 64 << 20;
+    /// Updates since the last snapshot after which a document is compacted.
+    compact_updates_max: usize = 500, in 10 => 1_000_000;
+    /// Bytes since the last snapshot after which a document is compacted, unless the snapshot is
+    /// larger: then as many as it has.
+    compact_bytes_min: usize = 256 << 10, in 4 << 10 => 1 << 30;
+    /// A room without sessions is unloaded after this.
+    room_idle_ms: u64 = 30_000, in 0 => 86_400_000;
+    /// A session that made its room fault is kept out for this long.
+    fault_hold_off_ms: u64 = 60_000, in 0 => 3_600_000;
+    /// Faults are counted over this long.
+    fault_window_ms: u64 = 60_000, in 1_000 => 3_600_000;
+    /// Faults of different sessions within the window after which the room is quarantined.
+    faults_max: usize = 3, in 1 => 1_000;
+    /// Durable timers of one room.
+    timers_max: usize = 1_000, in 0 => 1_000_000;
+    /// Tasks of one room that run at a time.
+    tasks_max: usize = 64, in 0 => 10_000;
+    /// Durable entries of one room, keys and values together.
+    entries_bytes_max: usize = 64 << 20, in 0 => 1 << 30;
+    /// Presence changes of a room are told together, at most this often.
+    presence_tick_ms: u64 = 10, in 1 => 10_000;
+    /// What a room may send of presence, to all its sessions together: the tick grows until it
+    /// keeps to that.
+    presence_bytes_per_s_max: usize = 20_000_000, in 1_000 => 1_000_000_000;
+    /// A ping is sent to a silent peer after this.
+    ping_interval_ms: u64 = 30_000, in 1_000 => 3_600_000;
+    /// A peer without any frame for this long is gone.
+    peer_dead_ms: u64 = 60_000, in 2_000 => 7_200_000;
+    /// A `/yjs` peer gets some message at least this often: its watchdog ends a connection that
+    /// was silent for 30 s, and counts no ping.
+    yjs_keep_alive_ms: u64 = 20_000, in 1_000 => 30_000;
+    /// Messages per second from one connection; excess delays reading and never closes.
+    messages_per_s_max: u32 = 1_000, in 1 => 1_000_000;
+    /// Messages that may come at once before the rate counts.
+    messages_burst_max: u32 = 2_000, in 1 => 1_000_000;
+}
+
+/// A peer would be taken for dead before it is asked: `peer_dead_ms` is not above
+/// `ping_interval_ms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadBeforePing;
+
+impl Limits {
+    /// Whether they fit together.
+    ///
+    /// # Errors
+    /// [`DeadBeforePing`], the one contradiction there can be within the ranges.
+    pub const fn check(&self) -> Result<(), DeadBeforePing> {
+        if self.peer_dead_ms > self.ping_interval_ms {
+            Ok(())
+        } else {
+            Err(DeadBeforePing)
         }
     }
 }
@@ -136,3 +225,39 @@ pub const AWARENESS_EXPIRY_MS: u64 = 30_000;
 
 /// A removed awareness entry is remembered for this long, so that a late echo does not revive it.
 pub const AWARENESS_TOMBSTONE_MS: u64 = 60_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_within_its_range() {
+        let limits = Limits::default();
+        for field in Limits::FIELDS {
+            let value = field.get(&limits);
+            assert!((field.min..=field.max).contains(&value), "{field:?}");
+            assert!(field.max < 1 << 31, "{field:?} fits every integer");
+        }
+        assert_eq!(limits.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_value_outside_the_range_changes_nothing() {
+        let mut limits = Limits::default();
+        let field = LimitField::find("faults_max").unwrap();
+        assert_eq!(field.set(&mut limits, 0), Err(LimitRange(*field)));
+        assert_eq!(limits, Limits::default());
+        field.set(&mut limits, 7).unwrap();
+        assert_eq!(field.get(&limits), 7);
+        assert_eq!(limits.faults_max, 7);
+    }
+
+    #[test]
+    fn the_unit_is_in_the_name() {
+        let unit = |name| LimitField::find(name).unwrap().unit();
+        assert_eq!(unit("outbox_bytes_max"), LimitUnit::Bytes);
+        assert_eq!(unit("presence_bytes_per_s_max"), LimitUnit::Bytes);
+        assert_eq!(unit("commit_window_ms"), LimitUnit::Milliseconds);
+        assert_eq!(unit("messages_per_s_max"), LimitUnit::Count);
+    }
+}
