@@ -111,6 +111,7 @@ impl BenchOptions {
             .try_for_each(|name| kinds::kind(name).map(drop))?;
         let rounds = |rounds: usize| if self.quick { rounds.min(1) } else { rounds };
         let wanted = Wanted {
+            quick: self.quick,
             rounds: rounds(self.rounds),
             peer_rounds: rounds(self.peer_rounds),
             workloads: self.only.clone(),

@@ -13,6 +13,9 @@ pub(crate) const PEERS: [&str; 5] = [
     "y-sweet",
 ];
 
+/// Those that peers take part in when it should be quick.
+const QUICK_PEERS: [&str; 2] = ["steady", "saturated"];
+
 /// What is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Job {
@@ -131,6 +134,8 @@ impl Row {
 /// What of the plan is wanted.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
+    /// Peers take part only where it is quick.
+    pub(crate) quick: bool,
     /// Rounds of ours, and of peers.
     pub(crate) rounds: usize,
     pub(crate) peer_rounds: usize,
@@ -143,6 +148,14 @@ pub(crate) struct Wanted {
 impl Wanted {
     fn workload(&self, name: &str) -> bool {
         self.workloads.is_empty() || self.workloads.iter().any(|wanted| wanted == name)
+    }
+
+    /// How many rounds peers take part in.
+    fn peer_rounds(&self, row: &Row) -> usize {
+        if self.quick && !QUICK_PEERS.contains(&row.job.name()) {
+            return 0;
+        }
+        row.peers.min(self.peer_rounds)
     }
 
     fn server(&self, name: &str) -> bool {
@@ -163,9 +176,7 @@ pub(crate) fn steps(wanted: &Wanted) -> Vec<Step> {
     for round in 0..wanted.rounds {
         for row in ROWS.iter().filter(|row| wanted.workload(row.job.name())) {
             let ours = row.ours.0.iter().filter(|_| round < row.ours.1);
-            let peers = PEERS
-                .iter()
-                .filter(|_| round < row.peers.min(wanted.peer_rounds));
+            let peers = PEERS.iter().filter(|_| round < wanted.peer_rounds(row));
             let servers: Vec<&'static Kind> = ours
                 .chain(peers)
                 .filter(|name| wanted.server(name))

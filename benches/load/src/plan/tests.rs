@@ -7,6 +7,7 @@ fn order(wanted: &Wanted) -> Vec<String> {
 
 fn wanted(rounds: usize, peer_rounds: usize, workload: &str) -> Wanted {
     Wanted {
+        quick: false,
         rounds,
         peer_rounds,
         workloads: vec![workload.to_owned()],
