@@ -18,6 +18,8 @@ use crate::auth::{Authenticator, Keys, OriginPolicy, Reach};
 use crate::store::FreeLimits;
 use crate::{DataPlace, Kind, Limits, Mode, Server, Settings};
 
+mod deploy;
+
 type Socket = tokio_tungstenite::WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 fn repository() -> PathBuf {
