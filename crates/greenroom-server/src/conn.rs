@@ -19,6 +19,7 @@ use crate::meters::{self, Meters};
 use crate::pulse::{Beat, Pulse};
 use crate::reader::{ConnReader, ReadError, Received};
 use crate::rooms::RoomRef;
+use crate::spans;
 use crate::writer::Flushed;
 
 /// How long a peer gets to take the close frame and what was before it.
@@ -74,11 +75,9 @@ pub(crate) async fn run(accepted: Accepted) {
     } = accepted;
     let protocol = hello.protocol;
     let _open = OpenGauge::new(protocol);
-    let who = hello
-        .user
-        .as_ref()
-        .map_or_else(|| "somebody".to_owned(), ToString::to_string);
-    tracing::info!(conn = session.0, room = %room.id(), user = who, protocol = protocol.name(), "joined");
+    let user = hello.user.clone();
+    spans::conn(room.id(), session, user.as_ref())
+        .in_scope(|| tracing::info!(protocol = protocol.name(), "joined"));
     if room
         .send(Mail::Join(session, Box::new(hello), Arc::clone(&conn)))
         .await
@@ -103,7 +102,8 @@ pub(crate) async fn run(accepted: Accepted) {
         now: Instant::now(),
     };
     let ended = task.run(early).await;
-    tracing::info!(conn = session.0, room = %task.membership.room.id(), "left");
+    spans::conn(task.membership.room.id(), session, user.as_ref())
+        .in_scope(|| tracing::info!(protocol = protocol.name(), "left"));
     let ConnTask {
         conn,
         mut reader,

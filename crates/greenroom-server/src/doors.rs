@@ -27,6 +27,7 @@ use crate::meters::table;
 use crate::problem::problem;
 use crate::reader::ConnReader;
 use crate::settings::Kind;
+use crate::spans;
 use crate::writer::ConnWriter;
 
 /// How long the switch from HTTP to WebSocket may take.
@@ -82,7 +83,7 @@ fn open(app: &Arc<App>, mut request: Request, prefix: &str, protocol: Protocol) 
             .authenticate(token.as_deref(), &room, wall_ms() / 1_000);
     let identity = identity.map_err(|error| {
         table::AUTH_FAILURES.with(&[error.name()]).increment(1);
-        tracing::debug!(room = %room, %error, "not let in");
+        spans::room(&room).in_scope(|| tracing::debug!(%error, "not let in"));
         error.close_reason()
     });
     let right_door = match (app.settings().kind_of(&room), protocol) {

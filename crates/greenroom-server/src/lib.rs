@@ -23,6 +23,7 @@ mod router;
 mod seats;
 mod server;
 mod settings;
+mod spans;
 pub mod store;
 mod waker;
 mod waking;

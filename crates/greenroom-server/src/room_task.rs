@@ -182,8 +182,7 @@ impl RoomTask {
         self.meters.turn_ends(&self.room);
         if !self.live && self.room.state() == RoomState::Live {
             self.live = true;
-            self.meters.live();
-            tracing::debug!(room = %self.id, "room loaded");
+            self.meters.live(&self.id);
             self.rooms.loaded(&self.id, self.instance);
         }
         false

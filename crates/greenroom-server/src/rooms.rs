@@ -12,6 +12,7 @@ use crate::edge::{Clock, Edge};
 use crate::mail::{Inboxes, Mail, Order};
 use crate::meters::table;
 use crate::room_task;
+use crate::spans;
 
 /// The ways into a room's task.
 #[derive(Clone, Debug)]
@@ -137,11 +138,11 @@ impl Rooms {
             Stopped::Drained => (Ended::Drained, "drained"),
             Stopped::Moved => (Ended::Moved, "moved"),
             Stopped::Quarantined(why) => {
-                tracing::error!(%room, why, "room quarantined");
+                spans::room(room).in_scope(|| tracing::error!(why, "quarantined"));
                 (Ended::Quarantined, "quarantined")
             }
             Stopped::StoreFailed(why) => {
-                tracing::error!(%room, why, "room stopped: its store failed");
+                spans::room(room).in_scope(|| tracing::error!(why, "store failed"));
                 (Ended::Failed, "store_failed")
             }
         };

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::family::{Counter, Gauge, Histogram};
 use super::table;
+use crate::spans;
 
 /// One turn in so many is timed: reading the clock and counting into histograms would cost a small
 /// room a percent of its turn.
@@ -94,9 +95,10 @@ impl RoomMeters {
     }
 
     /// The room is live.
-    pub(crate) fn live(&self) {
+    pub(crate) fn live(&self, room: &RoomId) {
         let took = self.began.elapsed();
         self.series.load_seconds.record(took.as_secs_f64());
+        spans::room(room).in_scope(|| tracing::debug!("loaded"));
     }
 
     /// A turn begins, with so many messages waiting.
@@ -163,7 +165,7 @@ impl RoomMeters {
     /// Tells the operator.
     pub(crate) fn note(&self, room: &RoomId, text: &str) {
         self.series.notes.increment(1);
-        tracing::warn!(%room, note = text);
+        spans::room(room).in_scope(|| tracing::warn!(note = text, "noted"));
     }
 
     /// What this turn had to send was written.

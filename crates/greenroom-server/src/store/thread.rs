@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{DiskWatch, Engine, Health};
 use crate::meters::{self, Counter, Histogram, table};
+use crate::spans;
 
 #[cfg(test)]
 mod tests;
@@ -406,7 +407,7 @@ fn serve(engine: &mut impl Engine, jobs: Vec<Job>, health: &Mutex<Health>, desk:
         owed.push((job.pending, job.bytes));
     }
     let started = Instant::now();
-    let replies = engine.handle_batch(requests);
+    let replies = spans::store("batch").in_scope(|| engine.handle_batch(requests));
     if appends > 0 {
         desk.commits.increment(1);
         desk.appends.increment(appends);
@@ -421,7 +422,7 @@ fn serve(engine: &mut impl Engine, jobs: Vec<Job>, health: &Mutex<Health>, desk:
         desk.failed(&reply);
         pending.answer(reply);
     }
-    engine.maintain();
+    spans::store("upkeep").in_scope(|| engine.maintain());
     show(health, engine.health());
 }
 

@@ -53,6 +53,17 @@ impl Running {
         }
     }
 
+    /// Ends it, and gives everything that it said since it was ready, log lines included.
+    #[cfg(unix)]
+    fn log(mut self) -> String {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", "TERM", &pid]).status();
+        assert!(sent.unwrap().success());
+        let mut stderr = String::new();
+        self.stderr.read_to_string(&mut stderr).unwrap();
+        stderr
+    }
+
     /// What it said, with the port and the time named.
     fn said(&self) -> String {
         let address = self.address();
@@ -227,4 +238,52 @@ error: RUST_LOG is not a filter: error parsing level filter: expected one of \"o
 hint: write `RUST_LOG=debug` or `RUST_LOG=info,greenroom_server=debug`
 ",
     );
+}
+
+/// Shakes hands at `path`, sends `text` in one masked frame, and reads until the server says
+/// something, or ends it.
+#[cfg(unix)]
+fn speak(address: &str, path: &str, text: &str) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    // A mask of zeros leaves the payload as it is.
+    let mut frame = vec![0x81, 0x80 | text.len() as u8, 0, 0, 0, 0];
+    frame.extend(text.as_bytes());
+    stream.write_all(&frame).unwrap();
+    let mut said = [0; 256];
+    let read = stream.read(&mut said).unwrap();
+    said[..read].to_vec()
+}
+
+#[cfg(unix)]
+#[test]
+fn no_log_line_holds_a_payload_or_a_token() {
+    let shell = Shell::new().set("RUST_LOG", "trace");
+    let rooms = ["dev", "--rooms", "echo/*=echo", FREE[0], FREE[1]];
+    let dev = Running::start(&shell, &rooms);
+    let address = dev.address();
+    let said = speak(&address, "/ws/room/echo/1", "a-secret-payload");
+    assert!(said.ends_with(b"a-secret-payload"));
+    let said = speak(&address, "/ws/room/echo/1?token=a-secret-token", "x");
+    assert!(!said.ends_with(b"x"), "it is not let in");
+    let log = dev.log();
+    for secret in ["a-secret-payload", "a-secret-token"] {
+        assert!(!log.contains(secret), "{secret} is in {log}");
+    }
+    let joined = log.lines().find(|line| line.contains("\"joined\""));
+    let joined = joined.expect("a lifecycle line");
+    let spans = "\"spans\":[{\"room\":\"echo/1\",\"name\":\"room\"},{";
+    assert!(joined.contains(spans), "{joined}");
+    assert!(joined.contains("\"name\":\"conn\""), "{joined}");
 }
