@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use greenroom_core::limits::Limits;
+use tokio::sync::Semaphore;
 
 use crate::edge::Edge;
 use crate::rooms::Rooms;
@@ -18,6 +19,8 @@ pub(crate) struct App {
     /// The number of the last connection.
     connections: AtomicU64,
     draining: AtomicBool,
+    /// One backup at a time.
+    pub(crate) backups: Arc<Semaphore>,
 }
 
 impl App {
@@ -31,6 +34,7 @@ impl App {
             store,
             connections,
             draining,
+            backups: Arc::new(Semaphore::new(1)),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod app;
 pub mod auth;
+mod backup;
 pub mod codec;
 mod compute;
 mod conn;

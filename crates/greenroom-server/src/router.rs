@@ -11,6 +11,7 @@ use greenroom_core::store::StoreRequest;
 use http::{HeaderValue, StatusCode, header};
 
 use crate::app::App;
+use crate::backup;
 use crate::doors;
 use crate::http_meters;
 use crate::meters;
@@ -24,6 +25,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let mut router = Router::new()
         .route("/yjs/{*room}", get(doors::yjs))
         .route("/ws/room/{*room}", get(doors::raw))
+        .route("/api/backup", get(backup::backup))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page));

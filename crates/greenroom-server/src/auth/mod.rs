@@ -36,6 +36,7 @@ mod token;
 mod tests;
 
 use greenroom_core::close_reason::CloseReason;
+use http::StatusCode;
 
 pub use greenroom_service::{Rights, RoomId, UserId};
 
@@ -107,6 +108,9 @@ pub enum AuthError {
     /// The token is good, and allows nothing in this room.
     #[error("the token does not allow this room")]
     Forbidden,
+    /// The token is good, and does not allow to operate the server.
+    #[error("the token does not allow to operate the server")]
+    NoOperator,
 }
 
 impl AuthError {
@@ -115,7 +119,7 @@ impl AuthError {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Missing => "missing",
-            Self::Forbidden => "forbidden",
+            Self::Forbidden | Self::NoOperator => "forbidden",
             Self::Token(TokenError::Malformed(_)) => "malformed",
             Self::Token(TokenError::Forged) => "forged",
             Self::Token(TokenError::UnknownKey) => "unknown_key",
@@ -129,7 +133,7 @@ impl AuthError {
     #[must_use]
     pub const fn close_reason(self) -> CloseReason {
         match self {
-            Self::Forbidden => CloseReason::Forbidden,
+            Self::Forbidden | Self::NoOperator => CloseReason::Forbidden,
             Self::Token(TokenError::Expired(_)) => CloseReason::Expired,
             Self::Missing
             | Self::Token(
@@ -221,6 +225,53 @@ impl Authenticator {
             expires_at_unix_s: Some(claims.exp),
             admin: claims.admin,
         })
+    }
+
+    /// Whether who bears `credential` may operate the server at `now_unix_s`.
+    ///
+    /// # Errors
+    /// [`AuthError`]; never [`AuthError::Forbidden`].
+    pub fn authorize_operator(
+        &self,
+        credential: Option<&str>,
+        now_unix_s: u64,
+    ) -> Result<(), AuthError> {
+        let admin = match (credential, self.access, self.dev_keys) {
+            (None, Access::Open, _) => true,
+            (None, Access::Keyed, _) => return Err(AuthError::Missing),
+            (Some(SECRET_DEV_KEY), _, DevKeys::Accepted) => true,
+            (Some(PUBLIC_DEV_KEY), _, DevKeys::Accepted) => false,
+            (Some(SECRET_DEV_KEY | PUBLIC_DEV_KEY), _, DevKeys::Refused) => {
+                return Err(TokenError::DevelopmentKey.into());
+            }
+            (Some(token), ..) => self.keys.verify(token, now_unix_s)?.admin,
+        };
+        if admin {
+            Ok(())
+        } else {
+            Err(AuthError::NoOperator)
+        }
+    }
+}
+
+impl AuthError {
+    /// The HTTP status of this error.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Forbidden | Self::NoOperator => StatusCode::FORBIDDEN,
+            Self::Missing | Self::Token(_) => StatusCode::UNAUTHORIZED,
+        }
+    }
+
+    /// The `code` of this error's problem document.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Forbidden | Self::NoOperator => "forbidden",
+            Self::Token(TokenError::Expired(_)) => "expired",
+            Self::Missing | Self::Token(_) => "unauthenticated",
+        }
     }
 }
 

@@ -73,6 +73,12 @@ impl DataDirectory {
         &self.path
     }
 
+    /// Removes it when it holds nothing; for who made it and has no use for it.
+    pub(super) fn abandon(self) {
+        let _ = std::fs::remove_file(self.path.join(LOCK_NAME));
+        let _ = std::fs::remove_dir(&self.path);
+    }
+
     /// Makes the names of the files in it durable.
     ///
     /// # Errors

@@ -42,6 +42,12 @@ pub enum OpenError {
     /// The database in the directory belongs to another program.
     #[error("data directory holds a database of another program")]
     Foreign,
+    /// There is no store in the directory.
+    #[error("data directory holds no store")]
+    Empty,
+    /// The directory holds something already.
+    #[error("data directory is not empty")]
+    NotEmpty,
     /// What is stored cannot be read back; holds what was found.
     #[error("data is damaged: {0}")]
     Damaged(String),
@@ -64,7 +70,8 @@ impl OpenError {
                 "free some space on that disk, or name a directory on another with --data"
             }
             Self::NewerFormat { .. } => "run the newer version that wrote it",
-            Self::Foreign => "name an empty directory with --data",
+            Self::Foreign | Self::NotEmpty => "name an empty directory with --data",
+            Self::Empty => "name the data directory of a server with --data",
             Self::Damaged(_) => "restore the directory from a backup, and check the disk",
             Self::Io(_) => "check the disk and the system's log",
         }
@@ -88,6 +95,9 @@ impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
         let text = super::sqlite::text_of(&error);
+        if super::sqlite::is_index_full(&error) {
+            return Self::Full;
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::ReadOnly) => Self::ReadOnly,

@@ -3,16 +3,18 @@
 //! [`DataDirectory`] is the lock, [`SqliteStore`] does requests in batches, [`StoreThread`] collects
 //! what many rooms ask for into one synced transaction (group commit).
 
+mod backup;
 mod directory;
 mod disk;
 mod error;
 mod sqlite;
 mod thread;
 
+pub use backup::{BackupError, BackupHead, BackupTotals, check_backup};
 pub use directory::DataDirectory;
 pub use disk::{DiskState, DiskWatch, FreeLimits, RESERVE_BYTES, Space};
 pub use error::OpenError;
-pub use sqlite::SqliteStore;
+pub use sqlite::{Damage, Restored, SqliteStore, StoreCopy, restore};
 pub use thread::{Busy, Reply, StoreHandle, StoreThread, ThreadLimits};
 
 use std::sync::Arc;

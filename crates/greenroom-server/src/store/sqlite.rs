@@ -9,8 +9,10 @@
 //! holds any more: [`recovery`] carries the last good state and the batch into a new file, and if
 //! that fails too, the store takes no more writes.
 
+mod copy;
 mod recovery;
 mod requests;
+mod restore;
 mod schema;
 mod tail;
 
@@ -25,6 +27,8 @@ use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode};
 
 use super::{DataDirectory, DiskWatch, Engine, FreeLimits, Health, OpenError};
+pub use copy::StoreCopy;
+pub use restore::{Damage, Restored, restore};
 use tail::Tail;
 
 #[cfg(test)]
@@ -387,6 +391,7 @@ fn failure_of(error: &rusqlite::Error) -> Failure {
     let extended = error.sqlite_error().map_or(0, |e| e.extended_code);
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Failure::Full,
+        Some(ErrorCode::SystemIoFailure) if is_index_full(error) => Failure::Full,
         Some(ErrorCode::SystemIoFailure) if reading.contains(&extended) => {
             Failure::Request(store_error(error))
         }
@@ -397,8 +402,18 @@ fn failure_of(error: &rusqlite::Error) -> Failure {
     }
 }
 
+/// Whether the index of the log could not grow. It is no part of what is durable, and what the
+/// transaction wrote into the log does not count without it.
+pub(super) fn is_index_full(error: &rusqlite::Error) -> bool {
+    let extended = error.sqlite_error().map(|e| e.extended_code);
+    extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
+}
+
 fn store_error(error: &rusqlite::Error) -> StoreError {
     let text = text_of(error);
+    if is_index_full(error) {
+        return StoreError::Full;
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged(text),

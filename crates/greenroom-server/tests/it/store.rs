@@ -1,6 +1,7 @@
 //! The embedded store on real files: the suite, crashes, locks, disks that refuse.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod backup;
 mod child;
 mod disk;
 

@@ -8,10 +8,11 @@ use greenroom_core::store::{
 use greenroom_service::{Millis, RoomId};
 use rusqlite::{OptionalExtension, params};
 
+use super::tail::Tail;
 use super::{Held, RoomState, SqliteStore, schema, sql};
 
 /// A room's row with what the clustered journal knows better.
-const ROOM: &str = "
+pub(super) const ROOM: &str = "
 SELECT id, name, kind, incarnation, created, changed, head, trimmed, next_wake, metadata, accesses,
     (SELECT seq + count - 1 FROM journal WHERE room = id ORDER BY seq DESC LIMIT 1),
     (SELECT time FROM journal WHERE room = id ORDER BY seq DESC LIMIT 1)
@@ -20,10 +21,10 @@ FROM rooms";
 const FENCED: StoreReply = StoreReply::Failed(StoreError::Fenced);
 
 /// A room that was written.
-struct Found {
-    incarnation: u128,
-    state: RoomState,
-    meta: RoomMeta,
+pub(super) struct Found {
+    pub(super) incarnation: u128,
+    pub(super) state: RoomState,
+    pub(super) meta: RoomMeta,
 }
 
 impl SqliteStore {
@@ -384,14 +385,14 @@ impl SqliteStore {
         ))?;
         let after = filter.after.as_ref().map_or("", RoomId::as_str);
         let limit = sql(filter.limit as u64);
-        let mut found = select.query(params![filter.prefix, after, filter.kind, limit])?;
+        let mut rows = select.query(params![filter.prefix, after, filter.kind, limit])?;
         let mut rooms = Vec::new();
-        while let Some(row) = found.next()? {
+        while let Some(row) = rows.next()? {
             // From the first name that begins otherwise on, all do.
             if !row.get_ref(1)?.as_str()?.starts_with(&filter.prefix) {
                 break;
             }
-            rooms.push(self.found(row)?.meta);
+            rooms.push(found(&self.tail, row)?.meta);
         }
         Ok(StoreReply::Rooms(rooms))
     }
@@ -446,51 +447,51 @@ impl SqliteStore {
     fn find(&self, room: &RoomId) -> rusqlite::Result<Option<Found>> {
         self.db
             .prepare_cached(&format!("{ROOM} WHERE name = ?1"))?
-            .query_row([room.as_str()], |row| self.found(row))
+            .query_row([room.as_str()], |row| found(&self.tail, row))
             .optional()
-    }
-
-    /// Reads a row of [`ROOM`]; the newest rows are in memory.
-    fn found(&self, row: &rusqlite::Row<'_>) -> rusqlite::Result<Found> {
-        let id = row.get(0)?;
-        let newest = self.tail.of_room(id).next_back();
-        let in_tail = newest.map_or((0, 0), |(seq, row)| (seq + row.count - 1, row.time.0));
-        let (head, changed) = [
-            (number(row, 6)?, number(row, 5)?),
-            (number(row, 11)?, number(row, 12)?),
-            in_tail,
-        ]
-        .into_iter()
-        .max()
-        .expect("there are three");
-        let next_wake = row
-            .get::<_, Option<i64>>(8)?
-            .map(|wake| Millis(wake as u64));
-        Ok(Found {
-            incarnation: u128::from_le_bytes(row.get(3)?),
-            state: RoomState {
-                id,
-                head,
-                changed: Millis(changed),
-                trimmed: number(row, 7)?,
-                next_wake,
-            },
-            meta: RoomMeta {
-                room: room_name(row, 1)?,
-                kind: row.get(2)?,
-                created: Millis(number(row, 4)?),
-                changed: Millis(changed),
-                head,
-                metadata: row.get::<_, Vec<u8>>(9)?.into(),
-                accesses: row.get::<_, Vec<u8>>(10)?.into(),
-                next_wake,
-            },
-        })
     }
 }
 
+/// Reads a row of [`ROOM`]; the newest rows are in the tail.
+pub(super) fn found(tail: &Tail, row: &rusqlite::Row<'_>) -> rusqlite::Result<Found> {
+    let id = row.get(0)?;
+    let newest = tail.of_room(id).next_back();
+    let in_tail = newest.map_or((0, 0), |(seq, row)| (seq + row.count - 1, row.time.0));
+    let (head, changed) = [
+        (number(row, 6)?, number(row, 5)?),
+        (number(row, 11)?, number(row, 12)?),
+        in_tail,
+    ]
+    .into_iter()
+    .max()
+    .expect("there are three");
+    let next_wake = row
+        .get::<_, Option<i64>>(8)?
+        .map(|wake| Millis(wake as u64));
+    Ok(Found {
+        incarnation: u128::from_le_bytes(row.get(3)?),
+        state: RoomState {
+            id,
+            head,
+            changed: Millis(changed),
+            trimmed: number(row, 7)?,
+            next_wake,
+        },
+        meta: RoomMeta {
+            room: room_name(row, 1)?,
+            kind: row.get(2)?,
+            created: Millis(number(row, 4)?),
+            changed: Millis(changed),
+            head,
+            metadata: row.get::<_, Vec<u8>>(9)?.into(),
+            accesses: row.get::<_, Vec<u8>>(10)?.into(),
+            next_wake,
+        },
+    })
+}
+
 /// A number of ours; 0 where there is none.
-fn number(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn number(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, Option<i64>>(column)?.unwrap_or(0) as u64)
 }
 

@@ -1,7 +1,7 @@
 //! Opening a database: its file, its settings, its tables, the epoch of this process.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
@@ -83,20 +83,26 @@ impl Home {
     }
 }
 
-fn file_name(generation: u64) -> String {
+pub(super) fn file_name(generation: u64) -> String {
     format!("rooms-{generation}.db")
 }
 
-/// Opens the newest database of a directory, or a new one.
-pub(super) fn open_newest(directory: Arc<DataDirectory>) -> Result<(Connection, Home), OpenError> {
-    let mut generation = 1;
-    for entry in directory.path().read_dir()? {
+/// The highest generation of a database in a directory, `None` when it holds none.
+pub(super) fn newest_generation(directory: &Path) -> std::io::Result<Option<u64>> {
+    let mut newest = None;
+    for entry in directory.read_dir()? {
         let name = entry?.file_name();
         let number = name
             .to_str()
             .and_then(|name| name.strip_prefix("rooms-")?.strip_suffix(".db"));
-        generation = generation.max(number.and_then(|n| n.parse().ok()).unwrap_or(1));
+        newest = newest.max(number.and_then(|n| n.parse().ok()));
     }
+    Ok(newest)
+}
+
+/// Opens the newest database of a directory, or a new one.
+pub(super) fn open_newest(directory: Arc<DataDirectory>) -> Result<(Connection, Home), OpenError> {
+    let generation = newest_generation(directory.path())?.unwrap_or(1);
     let home = Home {
         directory,
         generation,
@@ -107,7 +113,7 @@ pub(super) fn open_newest(directory: Arc<DataDirectory>) -> Result<(Connection, 
 }
 
 /// Opens the database of this file.
-pub(super) fn open_file(file: &std::path::Path) -> Result<Connection, OpenError> {
+pub(super) fn open_file(file: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -120,14 +126,11 @@ pub(super) fn open_memory() -> Result<Connection, OpenError> {
     prepare(Connection::open_in_memory()?)
 }
 
-fn prepare(db: Connection) -> Result<Connection, OpenError> {
-    // Exclusive: no index of the log is shared, and no other program changes what memory knows.
-    db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+/// Refuses a database of another program, or of a newer version of this one.
+pub(super) fn check_ours(db: &Connection) -> Result<(), OpenError> {
     let format: u32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let application: u32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let tables: u32 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let is_new = format == 0 && application == 0 && tables == 0;
-    if !is_new && application != APPLICATION_ID {
+    if application != APPLICATION_ID && !is_empty(db)? {
         return Err(OpenError::Foreign);
     }
     if format > FORMAT {
@@ -136,6 +139,21 @@ fn prepare(db: Connection) -> Result<Connection, OpenError> {
             supported: FORMAT,
         });
     }
+    Ok(())
+}
+
+/// Whether nothing was ever written to it.
+fn is_empty(db: &Connection) -> Result<bool, OpenError> {
+    let format: u32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: u32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: u32 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(format == 0 && application == 0 && tables == 0)
+}
+
+/// Others may read the database while it is used: a backup does, with a connection of its own.
+fn prepare(db: Connection) -> Result<Connection, OpenError> {
+    check_ours(&db)?;
+    let is_new = is_empty(&db)?;
     // It answers "memory" for a database in memory.
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
