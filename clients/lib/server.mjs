@@ -30,7 +30,8 @@ export class Server {
   /**
    * Starts one on a free port and an empty data directory; `environment(server)` gives variables
    * for the process. Options: `folder`, made by the test, in which its own is made; `under`, words of
-   * a command that runs it; `words`, more for its own; `listen`, an address.
+   * a command that runs it; `words`, more for its own; `listen`, an address;
+   * `fill(data)`, called before it runs.
    */
   static async start(environment = () => ({}), options = {}) {
     if (!existsSync(BINARY)) {
@@ -41,6 +42,7 @@ export class Server {
     server.#folder = await mkdtemp(join(server.#options.folder, "greenroom-clients-"));
     server.#env = environment(server);
     server.host = server.#options.listen;
+    await server.#options.fill?.(server.data);
     await server.#run();
     return server;
   }
@@ -151,6 +153,19 @@ export class Server {
   resetPeak() {
     writeFileSync(`/proc/${this.pid}/clear_refs`, "5");
   }
+}
+
+/** Runs the command to its end; gives its exit code and what it printed. */
+export async function greenroom(...words) {
+  const child = spawn(BINARY, words, { stdio: ["ignore", "pipe", "pipe"] });
+  const said = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"]) {
+    child[name].on("data", (part) => {
+      said[name] += part;
+    });
+  }
+  const [code] = await within(EXIT_MS, `greenroom ${words[0]} ends`, once(child, "close"));
+  return { code, ...said };
 }
 
 function launch(listen, data, env, { under, words }) {

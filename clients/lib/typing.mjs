@@ -57,6 +57,21 @@ export class Crowd {
     return { lost, doubled: text.length - found.size };
   }
 
+  /**
+   * Which of the typed characters `text` has, in the order of typing: all before `first`, none after
+   * `last`; and how many stand there twice.
+   */
+  span(text) {
+    const found = new Set(text);
+    const has = Array.from({ length: this.typed }, (_, at) => found.has(character(at)));
+    const gap = has.indexOf(false);
+    return {
+      first: gap === -1 ? this.typed : gap,
+      last: has.lastIndexOf(true),
+      doubled: text.length - found.size,
+    };
+  }
+
   /** Waits until everybody has the same text with all that was typed, each character once. */
   async settled(ms) {
     const whole = () => {

@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use crate::app::App;
 use crate::auth::token_of;
 use crate::edge::wall_ms;
+use crate::meters::table::AUTH_FAILURES;
 use crate::problem::problem;
 use crate::settings::DataPlace;
 use crate::store::{BackupError, OpenError, StoreCopy};
@@ -45,7 +46,7 @@ pub(crate) async fn backup(State(app): State<Arc<App>>, request: Request) -> Res
     let now = wall_ms();
     let authenticator = &app.settings().authenticator;
     if let Err(error) = authenticator.authorize_operator(token.as_deref(), now / 1_000) {
-        metrics::counter!("greenroom_auth_failures_total").increment(1);
+        AUTH_FAILURES.with(&[error.name()]).increment(1);
         return problem(error.status(), error.code(), &error.to_string());
     }
     let DataPlace::Directory(directory) = &app.settings().data else {

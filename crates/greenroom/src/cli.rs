@@ -1,5 +1,7 @@
 //! What can be typed: commands, options, help texts. No decisions.
 
+use std::path::PathBuf;
+
 use clap::builder::{BoolishValueParser, StyledStr};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -18,12 +20,15 @@ const HELP: &str = "\
 Usage: greenroom <COMMAND>
 
 Start
-  dev     Run a local server: open access, demo page      greenroom dev
-  serve   Run a server for others                         greenroom serve --data ./data
+  dev          Run a local server: open access, demo page      greenroom dev
+  serve        Run a server for others                         greenroom serve --data ./data
 Use
-  token   Create and check keys and tokens                greenroom token new --user ada --room 'docs/*'
+  token        Create and check keys and tokens                greenroom token new --user ada --room 'docs/*'
 Operate
-  health  Ask a server whether it is ready (for probes)   greenroom health
+  health       Ask a server whether it is ready (for probes)   greenroom health
+  backup       Copy a running store into a file                greenroom backup store.backup
+  restore      Make a data directory out of a backup           greenroom restore store.backup --data ./data
+  completions  Print completions for a shell                   greenroom completions bash
 
 Options
 {options}
@@ -81,10 +86,10 @@ pub(crate) enum ColorWhen {
 pub(crate) enum Command {
     /// Run a local server: open access, demo page
     #[command(after_help = "Examples:
-  greenroom dev                            http://localhost:8080/, data in ./.greenroom
-  greenroom dev --listen 127.0.0.1:0       on a free port
-  greenroom dev --data :memory:            keeps nothing
-  greenroom dev --lan                      for the phone next to you")]
+  greenroom dev                            # http://localhost:8080/, data in ./.greenroom
+  greenroom dev --listen 127.0.0.1:0       # on a free port
+  greenroom dev --data :memory:            # keeps nothing
+  greenroom dev --lan                      # for the phone next to you")]
     Dev(DevOptions),
     /// Run a server for others
     #[command(
@@ -106,6 +111,40 @@ Examples:
   greenroom health
   greenroom health http://10.0.0.7:8080 --json")]
     Health(HealthOptions),
+    /// Copy a running store into a file
+    #[command(
+        after_help = "The copy is of one moment: what is durable when the server is asked. Rooms go on meanwhile. Signing \
+keys are not part of it. The file is written beside its name and gets it when it is whole.
+
+Examples:
+  greenroom backup store.backup
+  greenroom backup - | zstd > store.backup.zst
+  greenroom backup store.backup --server http://10.0.0.7:8080 --token \"$TOKEN\"
+  greenroom backup store.backup --data ./data          # of a server that does not run"
+    )]
+    Backup(BackupOptions),
+    /// Make a data directory out of a backup
+    #[command(
+        after_help = "Each room gets a new incarnation, so that nothing that somebody remembers of the rooms that were copied \
+is taken for theirs: editors exchange what each side lacks when they connect. A directory that holds \
+anything but keys is refused.
+
+Exit codes: 0 restored, 3 restored and some of it was damaged before the backup was taken, 1 not restored.
+
+Examples:
+  greenroom restore store.backup --data ./data
+  zstd -d < store.backup.zst | greenroom restore - --data /var/lib/greenroom"
+    )]
+    Restore(RestoreOptions),
+    /// Print completions for a shell
+    #[command(after_help = "Examples:
+  greenroom completions bash > ~/.local/share/bash-completion/completions/greenroom
+  greenroom completions zsh > ~/.zfunc/_greenroom
+  greenroom completions fish > ~/.config/fish/completions/greenroom.fish")]
+    Completions(CompletionsOptions),
+    /// Print the reference of the command line, or write its man pages
+    #[command(hide = true)]
+    Reference(ReferenceOptions),
 }
 
 /// What `dev` and `serve` share.
@@ -275,6 +314,44 @@ pub(crate) struct HealthOptions {
     pub(crate) url: Option<String>,
 }
 
+/// Options of `backup`.
+#[derive(Args, Debug)]
+pub(crate) struct BackupOptions {
+    /// Where to; `-` is stdout
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Copy this data directory, of a server that does not run, instead of asking one
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<String>,
+}
+
+/// Options of `restore`.
+#[derive(Args, Debug)]
+pub(crate) struct RestoreOptions {
+    /// The backup; `-` is stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Data directory to make; empty, or with keys only
+    #[arg(long, value_name = "DIR", env = env_vars::DATA, hide_env_values = true)]
+    pub(crate) data: String,
+}
+
+/// Options of `completions`.
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsOptions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Options of `reference`, which is for those who package.
+#[derive(Args, Debug)]
+pub(crate) struct ReferenceOptions {
+    /// Write man pages into this directory instead
+    #[arg(long, value_name = "DIR")]
+    pub(crate) man: Option<PathBuf>,
+}
+
 /// Prints what clap says instead of options: help, the version, or what is wrong.
 pub(crate) fn answer_instead(answer: &clap::Error, printer: &Printer) -> ExitCode {
     let text = answer.render();
@@ -326,8 +403,9 @@ mod tests {
 
     #[test]
     fn the_help_lists_every_command_once() {
-        for command in Cli::command().get_subcommands() {
-            let line = format!("\n  {:<8}", command.get_name());
+        let root = Cli::command();
+        for command in root.get_subcommands().filter(|c| !c.is_hide_set()) {
+            let line = format!("\n  {:<12} ", command.get_name());
             assert_eq!(HELP.matches(&line).count(), 1, "{}", command.get_name());
         }
     }

@@ -15,6 +15,30 @@ pub(crate) enum ExitCode {
     Interrupted = 130,
 }
 
+impl ExitCode {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::NeedsYou,
+        Self::Interrupted,
+    ];
+
+    /// What it means, for the reference.
+    pub(crate) const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "wrong usage or configuration; nothing was done",
+            Self::NeedsYou => {
+                "done, but something needs you: `health` says not ready, an import left something out"
+            }
+            Self::Interrupted => "interrupted with Ctrl-C",
+        }
+    }
+}
+
 impl From<ExitCode> for std::process::ExitCode {
     fn from(code: ExitCode) -> Self {
         Self::from(code as u8)

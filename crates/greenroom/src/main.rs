@@ -2,15 +2,21 @@
 
 mod banner;
 mod cli;
+mod client;
 mod commands;
 mod env_vars;
 mod exit_codes;
 mod failure;
+mod interrupt;
 mod key_source;
 mod logging;
+mod port_owner;
 mod printer;
+mod progress;
+mod reference;
 mod server_command;
 mod server_plan;
+mod text;
 mod time_text;
 
 use clap::Parser as _;
@@ -42,5 +48,9 @@ fn run(cli: &Cli, printer: &Printer) -> Result<ExitCode, Failure> {
         Command::Serve(options) => commands::serve(options, printer),
         Command::Token(command) => commands::token(command, &cli.global, printer),
         Command::Health(options) => commands::health(options, &cli.global, printer),
+        Command::Backup(options) => commands::backup(options, &cli.global, printer),
+        Command::Restore(options) => commands::restore(options, &cli.global, printer),
+        Command::Completions(options) => commands::completions(options, printer),
+        Command::Reference(options) => commands::reference(options, printer),
     }
 }

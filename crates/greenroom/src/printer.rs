@@ -68,6 +68,11 @@ impl Printer {
         self.volume
     }
 
+    /// Whether somebody would see how far a command is.
+    pub(crate) fn shows_progress(&self) -> bool {
+        self.volume != Volume::Quiet && std::io::stderr().is_terminal()
+    }
+
     /// One piece of data, on lines of its own.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! library's start and end.
 
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use greenroom_server::{DataPlace, Limits, Mode, Server, Settings, StartError};
@@ -10,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::banner;
 use crate::exit_codes::ExitCode;
 use crate::failure::Failure;
+use crate::port_owner;
 use crate::printer::Printer;
 use crate::server_plan::{Place, Purpose, Remark, ServerPlan};
 
@@ -25,13 +27,25 @@ enum Signal {
     Terminate,
 }
 
-impl From<StartError> for Failure {
-    fn from(error: StartError) -> Self {
-        let failure = Self::failed(error.to_string());
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+/// Why the server of this command did not start.
+fn not_started(error: StartError, purpose: Purpose) -> Failure {
+    if let StartError::Taken(address) = error {
+        let owner = port_owner::of(address).map_or_else(String::new, |owner| {
+            format!(" (pid {}, `{}`)", owner.pid, owner.command)
+        });
+        let command = match purpose {
+            Purpose::Dev => "dev",
+            Purpose::Serve => "serve",
+        };
+        let free = SocketAddr::new(address.ip(), 0);
+        return Failure::failed(format!("{error}{owner}")).hint(format!(
+            "`greenroom {command} --listen {free}` picks a free one"
+        ));
+    }
+    let failure = Failure::failed(error.to_string());
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
 }
 
@@ -63,7 +77,9 @@ async fn run_in_runtime(
         Signals::new().map_err(|e| Failure::failed(format!("cannot catch signals: {e}")))?;
     let (purpose, place) = (plan.purpose, plan.place.clone());
     let remarks = plan.remarks.clone();
-    let server = Server::bind(settings(plan)).await?;
+    let server = Server::bind(settings(plan))
+        .await
+        .map_err(|error| not_started(error, purpose))?;
     let address = server.local_addr();
 
     printer.note(&printer.bold(&banner::title(purpose, &place)));

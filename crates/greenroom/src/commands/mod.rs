@@ -1,11 +1,16 @@
 //! The commands, one file each.
 
+mod backup;
 mod health;
+mod reference;
 mod token;
 
 use std::time::Instant;
 
-use crate::cli::{DevOptions, GlobalOptions, HealthOptions, ServeOptions, TokenCommand};
+use crate::cli::{
+    BackupOptions, CompletionsOptions, DevOptions, GlobalOptions, HealthOptions, ReferenceOptions,
+    RestoreOptions, ServeOptions, TokenCommand,
+};
 use crate::exit_codes::ExitCode;
 use crate::failure::Failure;
 use crate::printer::Printer;
@@ -45,4 +50,38 @@ pub(crate) fn health(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     health::health(options, global, printer)
+}
+
+/// `backup`
+pub(crate) fn backup(
+    options: &BackupOptions,
+    global: &GlobalOptions,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    backup::backup(options, global, printer)
+}
+
+/// `restore`
+pub(crate) fn restore(
+    options: &RestoreOptions,
+    global: &GlobalOptions,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    backup::restore(options, global, printer)
+}
+
+/// `completions`
+pub(crate) fn completions(
+    options: &CompletionsOptions,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    reference::completions(options, printer)
+}
+
+/// `reference`
+pub(crate) fn reference(
+    options: &ReferenceOptions,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    reference::reference(options, printer)
 }

@@ -23,7 +23,7 @@ fn answering(answer: &'static str) -> (String, thread::JoinHandle<String>) {
 fn ready_is_done() {
     let (url, served) = answering("HTTP/1.1 200 OK\r\n\r\n{\"commit_window_ms\":100}");
     Shell::new().run(&["health", &url]).check(0, "ready\n", "");
-    assert_eq!(served.join().unwrap(), "GET /readyz HTTP/1.0");
+    assert_eq!(served.join().unwrap(), "GET /readyz HTTP/1.1");
 
     let (url, _served) = answering("HTTP/1.1 200 OK\r\n\r\n{\"commit_window_ms\":100}");
     let ran = Shell::new()

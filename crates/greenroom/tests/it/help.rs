@@ -6,12 +6,15 @@ Realtime rooms over WebSockets: presence and shared documents
 Usage: greenroom <COMMAND>
 
 Start
-  dev     Run a local server: open access, demo page      greenroom dev
-  serve   Run a server for others                         greenroom serve --data ./data
+  dev          Run a local server: open access, demo page      greenroom dev
+  serve        Run a server for others                         greenroom serve --data ./data
 Use
-  token   Create and check keys and tokens                greenroom token new --user ada --room 'docs/*'
+  token        Create and check keys and tokens                greenroom token new --user ada --room 'docs/*'
 Operate
-  health  Ask a server whether it is ready (for probes)   greenroom health
+  health       Ask a server whether it is ready (for probes)   greenroom health
+  backup       Copy a running store into a file                greenroom backup store.backup
+  restore      Make a data directory out of a backup           greenroom restore store.backup --data ./data
+  completions  Print completions for a shell                   greenroom completions bash
 
 Options
   -s, --server <URL>   Server to talk to [env: GREENROOM_URL] [default: http://127.0.0.1:8080]

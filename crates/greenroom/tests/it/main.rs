@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod backup;
 mod command;
 mod health;
 mod help;
+mod reference;
 mod server;
 mod token;

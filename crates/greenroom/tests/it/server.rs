@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 use crate::command::{Ran, SECRET, Shell};
 
 /// A server that runs, and ends with the test.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     stderr: BufReader<std::process::ChildStderr>,
     /// What it said until it was ready.
@@ -14,7 +14,7 @@ struct Running {
 
 impl Running {
     /// Starts it and waits until it says that it is ready, or ends. Log lines are left out.
-    fn start(shell: &Shell, arguments: &[&str]) -> Self {
+    pub(crate) fn start(shell: &Shell, arguments: &[&str]) -> Self {
         let mut child = shell.command(arguments).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut said: Vec<String> = Vec::new();
@@ -38,7 +38,7 @@ impl Running {
 
     /// Sends a signal, waits for the end, and gives what was said since.
     #[cfg(unix)]
-    fn stop(mut self, signal: &str) -> Ran {
+    pub(crate) fn stop(mut self, signal: &str) -> Ran {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status();
         assert!(sent.unwrap().success());
@@ -77,7 +77,11 @@ impl Running {
         lines.collect()
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    pub(crate) fn address(&self) -> String {
         let line = &self.said[self.said.len() - 2];
         let address = line.strip_prefix("listening on http://").unwrap();
         address.to_owned()
@@ -194,12 +198,30 @@ fn a_port_that_is_taken_is_named() {
     let address = taken.local_addr().unwrap();
     let port = address.port().to_string();
     let ran = Shell::new().run(&["dev", "--listen", &address.to_string()]);
+    // On Linux the holder is named: it is this process.
+    let holder = ran.stderr.lines().next().unwrap_or_default();
+    let holder = holder
+        .split_once(" is taken")
+        .map_or("", |(_, holder)| holder)
+        .to_owned();
+    if cfg!(target_os = "linux") {
+        let pid = format!(" (pid {}, `", std::process::id());
+        assert!(
+            holder.starts_with(&pid) && holder.ends_with("`)"),
+            "{}",
+            ran.stderr
+        );
+    }
+    let ran = Ran {
+        stderr: ran.stderr.replace(&holder, ""),
+        ..ran
+    };
     ran.naming(&port, "PORT").check(
         1,
         "",
         "\
 error: port PORT on 127.0.0.1 is taken
-hint: `--listen 127.0.0.1:0` picks a free one
+hint: `greenroom dev --listen 127.0.0.1:0` picks a free one
 ",
     );
 }
