@@ -3,10 +3,10 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run test soak bench fmt setup
+.PHONY: help run test soak conformance fuzz bench fmt setup
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Build everything and start a development server
 	@scripts/web.sh build
@@ -17,6 +17,12 @@ test: setup ## Install what the tests need, then run every check
 
 soak: setup ## Run the long checks
 	cargo xtask soak
+
+conformance: ## Hold the WebSocket codec against the Autobahn test suite; ARGS="1 12.2" runs those sections
+	@conformance/autobahn/run.sh $(ARGS)
+
+fuzz: ## Look for inputs that no decoder holds, FUZZ_SECONDS (10) each; ARGS=frames tries that one
+	@fuzz/run.sh $(ARGS)
 
 bench: ## Measure everything next to other servers, in 45 minutes; ARGS=--quick takes 5
 	@benches/bench.sh $(ARGS)

@@ -113,6 +113,8 @@ pub(crate) const SOAK: &[Step] = &[
     .with("GREENROOM_SIM_SEEDS", "10000"),
     command("clients install", INSTALL_CLIENTS),
     call("clients", soak_clients),
+    command("fuzz", &["bash", "fuzz/run.sh"]).with("FUZZ_SECONDS", "60"),
+    command("conformance", &["bash", "conformance/autobahn/run.sh"]),
 ];
 
 /// How much of a table to run.

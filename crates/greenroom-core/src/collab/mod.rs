@@ -343,6 +343,19 @@ impl Behaviour for Collab {
     }
 }
 
+/// Reads the past of a room's documents as loading it does: what is stored, and a reader that must
+/// hold whatever is.
+///
+/// # Errors
+/// Why a part of it cannot be read.
+#[cfg(any(test, feature = "testing"))]
+pub fn read_past(past: Past) -> Result<Vec<doc::job::LoadedDocument>, Fault> {
+    let documents = documents_of(past)?.into_iter();
+    documents
+        .map(|document| doc::job::load(document).map_err(Fault))
+        .collect()
+}
+
 /// Sorts the past by document.
 fn documents_of(past: Past) -> Result<Vec<LoadDocument>, Fault> {
     let mut documents: BTreeMap<String, LoadDocument> = BTreeMap::new();

@@ -138,18 +138,9 @@ impl Adapter {
 
 impl Behaviour for Adapter {
     fn load(&mut self, past: Past, cx: &mut Cx<'_>) -> Result<Progress, Fault> {
-        let mut covered = 0;
-        for (part, seq, data) in &past.snapshots {
-            if *part == Part::Service {
-                self.state = State::from_snapshot(data)
-                    .map_err(|error| Fault(format!("a snapshot cannot be read: {error}")))?;
-                covered = *seq;
-            }
-        }
-        for (_, record) in past.records.iter().filter(|(seq, _)| *seq > covered) {
-            self.state.replay(record)?;
-            self.records += 1;
-        }
+        let (state, replayed) = State::of_past(&past)?;
+        self.state = state;
+        self.records += replayed;
         self.keeps = past.head > 0;
         let saved = (!self.state.saved.is_empty()).then_some(&*self.state.saved);
         let service = (self.factory)(cx.room, saved)?;

@@ -26,3 +26,15 @@ use crate::room::behaviour::{Behaviour, BehaviourFactory};
 pub fn service_rooms(factory: Arc<Factory>) -> Arc<BehaviourFactory> {
     Arc::new(move |_| Box::new(adapter::Adapter::new(Arc::clone(&factory))) as Box<dyn Behaviour>)
 }
+
+/// Reads the durable state of a service as loading it does, and gives its snapshot: a reader that
+/// must hold whatever is stored.
+///
+/// # Errors
+/// Why a part of it cannot be read.
+#[cfg(any(test, feature = "testing"))]
+pub fn read_past(
+    past: &crate::room::behaviour::Past,
+) -> Result<bytes::Bytes, greenroom_service::Fault> {
+    state::State::of_past(past).map(|(state, _)| state.to_snapshot())
+}

@@ -12,7 +12,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use greenroom_service::{Fault, Millis};
 
 use crate::protocol::lib0::{ReadError, Reader, put_var_bytes, put_var_uint};
+use crate::room::behaviour::Past;
 use crate::room::timers::Timers;
+use crate::store::Part;
 use crate::store::envelope::{Record, RecordKind};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +26,25 @@ pub(super) struct State {
 }
 
 impl State {
+    /// What is stored: the snapshot, and the records behind it; with how many these are.
+    pub(super) fn of_past(past: &Past) -> Result<(Self, usize), Fault> {
+        let (mut state, mut covered) = (Self::default(), 0);
+        for (part, seq, data) in &past.snapshots {
+            if *part == Part::Service {
+                state = Self::from_snapshot(data)
+                    .map_err(|error| Fault(format!("a snapshot cannot be read: {error}")))?;
+                covered = *seq;
+            }
+        }
+        let behind = past.records.iter().filter(|(seq, _)| *seq > covered);
+        let mut replayed = 0;
+        for (_, record) in behind {
+            state.replay(record)?;
+            replayed += 1;
+        }
+        Ok((state, replayed))
+    }
+
     pub(super) fn set_entry(&mut self, key: Bytes, value: Option<Bytes>) {
         let size = |key: &Bytes, value: &Bytes| key.len() + value.len();
         if let Some(before) = self.entries.remove(&key) {
