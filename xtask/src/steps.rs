@@ -4,7 +4,7 @@ mod needs;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -111,6 +111,19 @@ pub(crate) const SOAK: &[Step] = &[
         ],
     )
     .with("GREENROOM_SIM_SEEDS", "10000"),
+    // What fills a data directory for a start on many rooms.
+    command(
+        "filler",
+        &[
+            "cargo",
+            "build",
+            "--locked",
+            "--package",
+            "greenroom-server",
+            "--example",
+            "fill_store",
+        ],
+    ),
     command("clients install", INSTALL_CLIENTS),
     call("clients", soak_clients),
     command("fuzz", &["bash", "fuzz/run.sh"]).with("FUZZ_SECONDS", "60"),
@@ -336,15 +349,20 @@ fn test_clients(root: &Path) -> Result<bool> {
 /// As [`test_clients`], with as many kills and losses of power as the promises speak of.
 fn soak_clients(root: &Path) -> Result<bool> {
     let mut command = on_binary(&["npm", "test"], &root.join("clients"))?;
+    let filler = format!("examples/fill_store{}", std::env::consts::EXE_SUFFIX);
+    command.env("GREENROOM_FILL_STORE", beside_us(&filler)?);
     succeeds(command.env("GREENROOM_RUNS", "100"))
 }
 
 /// A command that is told where the binary is.
 fn on_binary(words: &[&str], folder: &Path) -> Result<Command> {
-    // Cargo puts it beside this program, wherever the target folder is.
     let binary = format!("greenroom{}", std::env::consts::EXE_SUFFIX);
-    let binary = std::env::current_exe()?.with_file_name(binary);
     let mut command = child(words, folder);
-    command.env("GREENROOM_BIN", binary);
+    command.env("GREENROOM_BIN", beside_us(&binary)?);
     Ok(command)
+}
+
+/// What Cargo has built: it lies beside this program, wherever the target folder is.
+fn beside_us(name: &str) -> Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name(name))
 }

@@ -226,6 +226,13 @@ pub const AWARENESS_EXPIRY_MS: u64 = 30_000;
 /// A removed awareness entry is remembered for this long, so that a late echo does not revive it.
 pub const AWARENESS_TOMBSTONE_MS: u64 = 60_000;
 
+/// A server that starts on rooms that were there before answers so many handshakes per second, and
+/// no more: all who were in them come back at once.
+pub const HANDSHAKES_PACED_PER_S: u32 = 250;
+
+/// It does so for this long, and then until those that wait were let in.
+pub const HANDSHAKES_PACED_MS: u64 = 10_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;

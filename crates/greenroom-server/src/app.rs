@@ -7,6 +7,7 @@ use greenroom_core::limits::Limits;
 use tokio::sync::Semaphore;
 
 use crate::edge::Edge;
+use crate::pace::Pace;
 use crate::rooms::Rooms;
 use crate::settings::Settings;
 use crate::store::{DiskWatch, Health, StoreHandle};
@@ -16,6 +17,7 @@ pub(crate) struct App {
     rooms: Arc<Rooms>,
     limits: Arc<Limits>,
     pub(crate) store: StoreHandle,
+    pub(crate) pace: Pace,
     /// The number of the last connection.
     connections: AtomicU64,
     draining: AtomicBool,
@@ -24,7 +26,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(rooms: Arc<Rooms>, store: StoreHandle) -> Self {
+    pub(crate) fn new(rooms: Arc<Rooms>, store: StoreHandle, pace: Pace) -> Self {
         let limits = Arc::new(rooms.edge().settings.limits.clone());
         let connections = AtomicU64::new(0);
         let draining = AtomicBool::new(false);
@@ -32,6 +34,7 @@ impl App {
             rooms,
             limits,
             store,
+            pace,
             connections,
             draining,
             backups: Arc::new(Semaphore::new(1)),

@@ -35,11 +35,13 @@ const UPGRADE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// `/yjs/{room}?doc=NAME`: y-websocket.
 pub(crate) async fn yjs(State(app): State<Arc<App>>, request: Request) -> Response {
+    app.pace.turn().await;
     open(&app, request, "/yjs/", Protocol::Yjs)
 }
 
 /// `/ws/room/{room}`: a service's raw frames.
 pub(crate) async fn raw(State(app): State<Arc<App>>, request: Request) -> Response {
+    app.pace.turn().await;
     open(&app, request, "/ws/room/", Protocol::Raw)
 }
 

@@ -14,6 +14,7 @@ mod http_meters;
 mod link;
 mod mail;
 mod meters;
+mod pace;
 mod pages;
 mod problem;
 mod pulse;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use greenroom_core::store::{ListFilter, StoreReply, StoreRequest};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -18,10 +19,11 @@ use crate::app::App;
 use crate::compute::ComputePool;
 use crate::edge::{Edge, TaskRunner};
 use crate::meters;
+use crate::pace::Pace;
 use crate::rooms::Rooms;
 use crate::router;
 use crate::settings::{DataPlace, Settings};
-use crate::store::{DataDirectory, OpenError, SqliteStore, StoreThread, ThreadLimits};
+use crate::store::{DataDirectory, OpenError, SqliteStore, StoreHandle, StoreThread, ThreadLimits};
 use crate::waking;
 
 /// How long a peer may take for the head of a request.
@@ -130,7 +132,8 @@ impl Server {
             compute,
         ));
         let rooms = Rooms::new(edge, 2 * cores);
-        let app = Arc::new(App::new(Arc::clone(&rooms), store.handle().clone()));
+        let pace = pace(store.handle()).await;
+        let app = Arc::new(App::new(Arc::clone(&rooms), store.handle().clone(), pace));
         let router = router::router(Arc::clone(&app));
         rooms.edge().spawn(waking::run(Arc::clone(&rooms)));
         rooms
@@ -221,5 +224,18 @@ impl Server {
                 tracing::debug!(%error, "an HTTP connection broke");
             }
         });
+    }
+}
+
+/// Only rooms that were there before can have people who come back to them.
+async fn pace(store: &StoreHandle) -> Pace {
+    let one = ListFilter {
+        limit: 1,
+        ..ListFilter::default()
+    };
+    let now = tokio::time::Instant::now();
+    match store.request(StoreRequest::List(one)).await {
+        StoreReply::Rooms(rooms) if rooms.is_empty() => Pace::none(now),
+        _ => Pace::after_start(now),
     }
 }
