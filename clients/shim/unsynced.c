@@ -173,9 +173,16 @@ static struct file *known(const struct stat *at) {
     return NULL;
 }
 
+/* An index of the log that SQLite's connections share (-shm) is memory with a name: it is built anew
+ * by the first one that opens the database, so nothing of it has to survive. */
+static int is_shared_memory(const char *path) {
+    size_t length = strlen(path);
+    return length > 4 && strcmp(path + length - 4, "-shm") == 0;
+}
+
 static int is_inside(const char *path) {
     size_t length = strlen(directory);
-    return strncmp(path, directory, length) == 0 && path[length] == '/';
+    return strncmp(path, directory, length) == 0 && path[length] == '/' && !is_shared_memory(path);
 }
 
 static void grow(struct file *file, size_t size) {
