@@ -171,8 +171,11 @@ pub struct Digest {
     sections: Vec<Section>,
     runs: Vec<Run>,
     marks: Vec<Mark>,
-    /// The delete set and what came as deleted, sorted and merged.
+    /// The delete set, sorted and merged.
     deletes: Vec<Deleted>,
+    /// The structs that came as deleted, sorted and merged. One that is known already stays as it
+    /// is: the engine passes over it.
+    gone: Vec<Deleted>,
     /// How many shared types it brings.
     types: usize,
     fit: Fit,
@@ -208,6 +211,7 @@ impl Digest {
             + self.runs.capacity() * size_of::<Run>()
             + self.marks.capacity() * size_of::<Mark>()
             + self.deletes.capacity() * size_of::<Deleted>()
+            + self.gone.capacity() * size_of::<Deleted>()
     }
 
     /// Whether it brings neither structs nor deletions.
@@ -224,10 +228,17 @@ impl Digest {
         })
     }
 
-    /// What is deleted afterwards: client, first clock, clock after the last. By client and clock.
+    /// What it deletes: client, first clock, clock after the last. By client and clock.
     pub fn deletions(&self) -> impl Iterator<Item = (u64, u32, u32)> {
         let deletes = self.deletes.iter();
         deletes.map(|range| (range.client, range.start, range.end))
+    }
+
+    /// The structs that come as deleted: client, first clock, clock after the last. By client and
+    /// clock.
+    pub fn gone(&self) -> impl Iterator<Item = (u64, u32, u32)> {
+        let gone = self.gone.iter();
+        gone.map(|range| (range.client, range.start, range.end))
     }
 
     /// The clients with structs, lowest first.
@@ -282,12 +293,12 @@ impl Digest {
         Some(first + before - 1)
     }
 
-    /// Whether this update deletes that element.
-    pub(super) fn deletes(&self, id: Id) -> bool {
+    /// Whether that element comes as deleted.
+    pub(super) fn brings_as_gone(&self, id: Id) -> bool {
         let before = |range: &Deleted| (range.client, range.start) <= (id.client, id.clock);
-        let at = self.deletes.partition_point(before);
+        let at = self.gone.partition_point(before);
         at > 0 && {
-            let range = self.deletes[at - 1];
+            let range = self.gone[at - 1];
             range.client == id.client && id.clock < range.end
         }
     }

@@ -13,6 +13,7 @@ pub(super) fn apply(shadow: &mut Shadow, digest: &Digest) {
     let mut queues: Vec<_> = sections
         .map(|section| Queue::new(section.client, digest.runs(section).len()))
         .collect();
+    let gone: Vec<_> = new_gone(shadow, digest).collect();
     let roots = integrate(&mut queues, &mut Fresh { shadow, digest });
     if !queues.iter().all(Queue::is_done) {
         shadow.pending.hold(&shadow.known, digest, &queues, roots);
@@ -20,9 +21,17 @@ pub(super) fn apply(shadow: &mut Shadow, digest: &Digest) {
     if unlocks {
         while retry(shadow) {}
     }
-    for (client, start, end) in digest.deletions() {
+    for (client, start, end) in digest.deletions().chain(gone) {
         shadow.insert_deleted(client, start, end);
     }
+}
+
+/// What comes as deleted and is not known yet. What is known the engine does not take in again.
+fn new_gone(shadow: &Shadow, digest: &Digest) -> impl Iterator<Item = (u64, u32, u32)> {
+    digest.gone().flat_map(|(client, start, end)| {
+        let gaps = intervals::gaps(&shadow.known, client, start, end);
+        gaps.map(move |(start, end)| (client, start, end))
+    })
 }
 
 /// Integrates what can be integrated meanwhile of what waits. Whether there was something.

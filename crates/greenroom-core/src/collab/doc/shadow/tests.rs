@@ -372,3 +372,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_struct_that_is_known_does_not_come_again_as_deleted() {
+    let live = [1, 1, 1, 0, 4, 1, 1, b't', 2, b'a', b'b', 0];
+    let as_deleted = [1, 1, 1, 0, 1, 1, 1, b't', 1, 0];
+    let as_gone = [1, 1, 1, 0, 0, 2, 0];
+    for again in [&as_deleted[..], &as_gone] {
+        let digest = Digest::read(again).unwrap();
+        let mut shadow = Shadow::of(&Digest::read(&live).unwrap());
+        assert_eq!(shadow.verdict(&digest), Verdict::NoOp, "it is not relayed");
+        shadow.apply(&digest);
+        assert_eq!(shadow.deletions().count(), 0);
+        // And so it is in the engine.
+        let server = document(1);
+        for update in [&live[..], again] {
+            apply(&server, update).unwrap();
+        }
+        assert_eq!(known(&server).deleted, IdSet::new());
+    }
+}
+
+#[test]
+fn a_parent_that_the_same_update_deletes_is_none_before() {
+    // A text at (1, 0); then an element that says it lies in that text's first character, which the
+    // update deletes as well: the engine deletes last.
+    let text = [1, 1, 1, 0, 4, 1, 1, b't', 1, b'a', 0];
+    let within = [1, 1, 2, 0, 8, 0, 1, 0, 1, 0x7e, 1, 1, 1, 0, 1];
+    let digest = Digest::read(&within).unwrap();
+    let mut shadow = Shadow::of(&Digest::read(&text).unwrap());
+    assert_eq!(shadow.verdict(&digest), Verdict::Pending);
+    // Once it is deleted, it may be a parent.
+    shadow.apply(&Digest::read(&[0, 1, 1, 1, 0, 1]).unwrap());
+    assert_eq!(shadow.verdict(&digest), Verdict::Ready);
+    let server = document(1);
+    apply(&server, &text).unwrap();
+    apply(&server, &[0, 1, 1, 1, 0, 1]).unwrap();
+    apply(&server, &within).unwrap();
+}

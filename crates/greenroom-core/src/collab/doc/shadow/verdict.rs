@@ -137,17 +137,16 @@ impl<'a> Strict<'a> {
     }
 
     /// Whether others may lie in that element. What is known counts, not what the update says of
-    /// it once more.
+    /// it once more; nor what it deletes, which the engine does behind all its structs.
     fn is_parent(&self, id: Id) -> bool {
-        let deleted =
-            || intervals::has(&self.shadow.deletes, id.client, id.clock) || self.digest.deletes(id);
-        let is_type = if intervals::has(&self.shadow.known, id.client, id.clock) {
+        let known = intervals::has(&self.shadow.known, id.client, id.clock);
+        let is_fine = if known {
             self.shadow.level(id).is_type
         } else {
             let mark = self.digest.mark_index(id);
-            mark.is_some_and(|at| self.digest.mark(at).is_type)
+            mark.is_some_and(|at| self.digest.mark(at).is_type) || self.digest.brings_as_gone(id)
         };
-        is_type || deleted()
+        is_fine || intervals::has(&self.shadow.deletes, id.client, id.clock)
     }
 
     fn level(&self, mark: &Mark) -> u16 {

@@ -29,6 +29,7 @@ impl Builder {
                 runs: Vec::new(),
                 marks: Vec::new(),
                 deletes: Vec::new(),
+                gone: Vec::new(),
                 types: 0,
                 fit: Fit::Plain,
                 bytes,
@@ -133,7 +134,7 @@ impl Builder {
             self.fit(Fit::Check);
         }
         self.delete_end = end;
-        self.push_deleted(start, end);
+        push_range(&mut self.digest.deletes, self.client, start, end);
         Ok(())
     }
 
@@ -150,14 +151,8 @@ impl Builder {
         {
             return Err(UpdateError::Repeated);
         }
-        self.digest.deletes.sort_unstable();
-        self.digest.deletes.dedup_by(|next, range| {
-            let joins = next.client == range.client && next.start <= range.end;
-            if joins {
-                range.end = range.end.max(next.end);
-            }
-            joins
-        });
+        merge(&mut self.digest.deletes);
+        merge(&mut self.digest.gone);
         Ok(self.digest)
     }
 
@@ -251,16 +246,27 @@ impl Builder {
 
     /// What follows up to `end` came as deleted.
     fn gone(&mut self, end: u32) {
-        self.push_deleted(self.clock, end);
+        push_range(&mut self.digest.gone, self.client, self.clock, end);
     }
+}
 
-    fn push_deleted(&mut self, start: u32, end: u32) {
-        let client = self.client;
-        match self.digest.deletes.last_mut() {
-            Some(last) if last.client == client && last.end == start => last.end = end,
-            _ => self.digest.deletes.push(Deleted { client, start, end }),
-        }
+fn push_range(ranges: &mut Vec<Deleted>, client: u64, start: u32, end: u32) {
+    match ranges.last_mut() {
+        Some(last) if last.client == client && last.end == start => last.end = end,
+        _ => ranges.push(Deleted { client, start, end }),
     }
+}
+
+/// Sorts ranges, and joins those that touch.
+fn merge(ranges: &mut Vec<Deleted>) {
+    ranges.sort_unstable();
+    ranges.dedup_by(|next, range| {
+        let joins = next.client == range.client && next.start <= range.end;
+        if joins {
+            range.end = range.end.max(next.end);
+        }
+        joins
+    });
 }
 
 fn end_of(start: u32, len: u32) -> Result<u32, UpdateError> {

@@ -18,7 +18,12 @@ fn check(hex: &str, expected: Result<&str, UpdateError>) {
     let read = Digest::read(&unhex(hex)).map(|digest| {
         let structs = digest.structs().map(|(c, a, b)| format!("{c}:{a}..{b}"));
         let deletions = digest.deletions().map(|(c, a, b)| format!("-{c}:{a}..{b}"));
-        structs.chain(deletions).collect::<Vec<_>>().join(" ")
+        let gone = digest.gone().map(|(c, a, b)| format!("~{c}:{a}..{b}"));
+        structs
+            .chain(deletions)
+            .chain(gone)
+            .collect::<Vec<_>>()
+            .join(" ")
     });
     assert_eq!(read.as_deref().map_err(|error| *error), expected);
 }
@@ -39,7 +44,7 @@ fn reads_what_clients_send() {
     );
     check(
         "01 03 05 00 00 03 0a 02 81 05 00 04 00",
-        Ok("5:0..3 5:5..9 -5:0..3 -5:5..9"),
+        Ok("5:0..3 5:5..9 ~5:0..3 ~5:5..9"),
     );
     // The old JSON kind has as many strings as it says.
     check("01 01 05 00 02 01 01 74 02 01 31 01 32 00", Ok("5:0..2"));
