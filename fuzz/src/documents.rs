@@ -68,7 +68,7 @@ pub(crate) fn shadow(data: &[u8]) {
 
 fn play(mut data: &[u8]) {
     let mut shadow = Shadow::default();
-    let mut engine = Engine::new();
+    let mut engine = Engine::new(1);
     while !data.is_empty() {
         let len = u16::from_le_bytes([take_byte(&mut data), take_byte(&mut data)]);
         let update = Bytes::copy_from_slice(take(&mut data, len.into()));

@@ -147,6 +147,10 @@ limits! {
     room_connections_max: usize = 1_100, in 1 => 100_000;
     /// Inputs that wait for one room; beyond it the senders wait.
     room_mailbox_max: usize = 1_024, in 16 => 65_536;
+    /// Requests of one room that are not answered yet: each holds a task at the edge.
+    room_requests_max: usize = 1_000, in 1 => 65_536;
+    /// The users' own data about a room, its JSON: it is read with each list of rooms.
+    metadata_bytes_max: usize = 64 << 10, in 2 => 1 << 20;
     /// Unsent bytes for one session behind the frame being written; beyond it the session is
     /// brought up to date at once or closed as slow.
     outbox_bytes_max: usize = 1 << 20, in 64 << 10 => 1 << 30;
@@ -211,6 +215,33 @@ impl Limits {
         }
     }
 }
+
+/// Those who watch one room at a time.
+pub const TAILS_MAX: usize = 32;
+
+/// What a watcher may be behind before it is sent away.
+pub const TAIL_EVENTS_MAX: usize = 1_024;
+
+/// A watcher whose socket takes nothing for this long is given up.
+pub const TAIL_STALL_MS_MAX: u64 = 30_000;
+
+/// The body of a request that is JSON: metadata, edits, an event.
+pub const REQUEST_JSON_BYTES_MAX: usize = 1 << 20;
+
+/// Edits of a text in one request: each is held against the whole text.
+pub const TEXT_EDITS_MAX: usize = 1_000;
+
+/// Rooms on one page of a list.
+pub const ROOMS_PAGE_MAX: usize = 1_000;
+
+/// A file that a room is imported from: it is read as a whole.
+pub const IMPORT_BYTES_MAX: usize = 256 << 20;
+
+/// A request waits so long for its room to load and to answer.
+pub const REQUEST_DEADLINE_MS: u64 = 30_000;
+
+/// A request's body has to come within this.
+pub const REQUEST_BODY_DEADLINE_MS: u64 = 60_000;
 
 /// Frames with less payload are not compressed: what little they would lose is not worth the time.
 pub const DEFLATE_BYTES_MIN: usize = 256;

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use greenroom_core::close_reason::CloseReason;
 use greenroom_core::protocol::ClientMessage;
 use greenroom_core::room::job::{ComputeId, JobDone};
+use greenroom_core::room::request::{Caller, Reply, Request};
 use greenroom_core::room::session::Hello;
 use greenroom_core::room::{Drain, StoreTask};
 use greenroom_core::store::StoreReply;
 use greenroom_service::{SessionId, TaskId, TaskResult};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::desk::{Desk, Watcher};
 use crate::link::Conn;
 
 /// What sessions put into a room's mailbox; waits while the room loads. Boxed, because a channel
@@ -21,6 +23,9 @@ pub(crate) enum Mail {
     Join(SessionId, Box<Hello>, Arc<Conn>),
     Message(SessionId, Box<Heard>),
     Leave(SessionId),
+    /// A request of somebody who is not in the room, and where the answer is waited for.
+    Request(Box<(Caller, Request)>, oneshot::Sender<Reply>),
+    Watch(Watcher),
 }
 
 /// A message, and when it was received.
@@ -43,6 +48,7 @@ pub(crate) struct Inboxes {
     pub(crate) mail: mpsc::Receiver<Mail>,
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
     pub(crate) send_order: mpsc::UnboundedSender<Order>,
+    pub(crate) desk: Desk,
 }
 
 /// Closes a mailbox; whoever sits in it was never let in.

@@ -7,10 +7,11 @@ use greenroom_core::close_reason::CloseReason;
 use greenroom_core::registry::Instance;
 use greenroom_core::room::{Input, Output, Room, RoomConfig, RoomState, Stopped};
 use greenroom_service::{Millis, RoomId};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::desk::Desk;
 use crate::edge::Edge;
+use crate::errands::Errands;
 use crate::mail::{Inboxes, Mail, Order, turn_away_unread};
 use crate::meters::RoomMeters;
 use crate::rooms::Rooms;
@@ -32,16 +33,18 @@ pub(crate) async fn run(rooms: Arc<Rooms>, id: RoomId, instance: Instance, inbox
         mut mail,
         mut orders,
         send_order,
+        desk,
     } = inboxes;
     let mut task = RoomTask {
         room: edge.room(config, now),
+        errands: Errands::new(Arc::clone(&edge), send_order.clone()),
         edge,
         rooms,
         id,
         instance,
-        seats: Seats::new(send_order.clone()),
-        send_order,
+        seats: Seats::new(send_order),
         meters,
+        desk,
         live: false,
         now,
     };
@@ -95,9 +98,10 @@ struct RoomTask {
     rooms: Arc<Rooms>,
     id: RoomId,
     instance: Instance,
-    send_order: mpsc::UnboundedSender<Order>,
+    errands: Errands,
     seats: Seats,
     meters: RoomMeters,
+    desk: Desk,
     live: bool,
     /// Room time of this turn.
     now: Millis,
@@ -116,20 +120,23 @@ impl RoomTask {
     }
 
     fn mail(&mut self, mail: Mail) {
-        match mail {
+        let input = match mail {
             Mail::Join(session, hello, conn) => {
                 self.seats.add(session, conn);
-                self.input(Input::Join(session, *hello));
+                Input::Join(session, *hello)
             }
             Mail::Message(session, heard) => {
                 self.meters.heard(heard.at);
-                self.input(Input::Message(session, heard.message));
+                Input::Message(session, heard.message)
             }
             Mail::Leave(session) => {
                 self.seats.remove(session);
-                self.input(Input::Leave(session));
+                Input::Leave(session)
             }
-        }
+            Mail::Request(asked, answer) => self.desk.take(*asked, answer),
+            Mail::Watch(watcher) => self.desk.watch(watcher, self.room.durable_seq()),
+        };
+        self.input(input);
     }
 
     fn order(&mut self, order: Order) {
@@ -150,26 +157,17 @@ impl RoomTask {
             match output {
                 Output::Flush(session) => self.seats.flush(session, &mut self.room, self.now),
                 Output::TurnedAway(session, reason) => self.seats.turn_away(session, reason),
+                Output::Reply(id, reply) => self.desk.answer(id, reply),
+                Output::Seen(seen) => {
+                    let input = self.desk.tell(&seen);
+                    self.input(input);
+                }
                 Output::Store(task, request) => {
-                    let orders = self.send_order.clone();
                     let answered = self.meters.asked(&request);
-                    self.edge.ask_store(request, move |reply| {
-                        answered(&reply);
-                        let _ = orders.send(Order::StoreDone(task, Box::new(reply)));
-                    });
+                    self.errands.ask_store(task, request, answered);
                 }
-                Output::Compute(id, job) => {
-                    let orders = self.send_order.clone();
-                    self.edge.compute(job, move |done| {
-                        let _ = orders.send(Order::ComputeDone(id, Box::new(done)));
-                    });
-                }
-                Output::Task(id, spec) => {
-                    let orders = self.send_order.clone();
-                    self.edge.run_task(spec, move |result| {
-                        let _ = orders.send(Order::TaskDone(id, Box::new(result)));
-                    });
-                }
+                Output::Compute(id, job) => self.errands.compute(id, job),
+                Output::Task(id, spec) => self.errands.run_task(id, spec),
                 Output::Idle => self.rooms.idle(&self.id, self.instance),
                 Output::Note(text) => self.meters.note(&self.id, &text),
                 Output::Stopped(why) => {
@@ -180,6 +178,7 @@ impl RoomTask {
         }
         self.seats.settle();
         self.meters.turn_ends(&self.room);
+        self.desk.count(self.room.session_count());
         if !self.live && self.room.state() == RoomState::Live {
             self.live = true;
             self.meters.live(&self.id);
@@ -192,6 +191,7 @@ impl RoomTask {
         if let Some(at) = self.room.next_wake() {
             self.edge.waker.wake_at(at, self.id.clone());
         }
+        self.desk.close(why);
         self.seats.close_all(CloseReason::RoomFault);
         self.rooms.stopped(&self.id, self.instance, why);
     }

@@ -1,6 +1,7 @@
 //! The rooms of this process: the registry under its lock, and what it wants done.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use greenroom_core::registry::{Action, Ended, Instance, Refused, Registry, Waiter};
@@ -8,6 +9,7 @@ use greenroom_core::room::{Drain, Stopped};
 use greenroom_service::{RoomId, SessionId};
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::desk::Desk;
 use crate::edge::{Clock, Edge};
 use crate::mail::{Inboxes, Mail, Order};
 use crate::meters::table;
@@ -19,6 +21,8 @@ use crate::spans;
 struct Handle {
     mailbox: mpsc::Sender<Mail>,
     orders: mpsc::UnboundedSender<Order>,
+    /// How many sessions are in the room, as of its last turn.
+    sessions: Arc<AtomicUsize>,
 }
 
 struct Inner {
@@ -136,6 +140,7 @@ impl Rooms {
     pub(crate) fn stopped(self: &Arc<Self>, room: &RoomId, instance: Instance, why: &Stopped) {
         let (ended, word) = match why {
             Stopped::Drained => (Ended::Drained, "drained"),
+            Stopped::Deleted => (Ended::Drained, "deleted"),
             Stopped::Moved => (Ended::Moved, "moved"),
             Stopped::Quarantined(why) => {
                 spans::room(room).in_scope(|| tracing::error!(why, "quarantined"));
@@ -195,6 +200,23 @@ impl Rooms {
         }
     }
 
+    /// The rooms that are live, with the number of sessions in each, in the order of their names.
+    pub(crate) fn live(&self) -> Vec<(RoomId, usize)> {
+        let inner = self.lock();
+        let live = inner.registry.live();
+        let counted = live.map(|(room, instance)| {
+            let handle = inner.handles.get(&instance);
+            let sessions = handle.map_or(0, |handle| handle.sessions.load(Relaxed));
+            (room.clone(), sessions)
+        });
+        counted.collect()
+    }
+
+    /// Whether the room is in memory.
+    pub(crate) fn runs(&self, room: &RoomId) -> bool {
+        self.lock().registry.runs(room)
+    }
+
     /// How many rooms are in memory.
     pub(crate) fn running(&self) -> usize {
         self.lock().registry.running()
@@ -208,15 +230,18 @@ impl Rooms {
                     // Unbounded by type, bounded by use: each message answers a request of the
                     // room itself, or is one per session.
                     let (send_order, orders) = mpsc::unbounded_channel();
+                    let sessions = Arc::new(AtomicUsize::new(0));
                     let handle = Handle {
                         mailbox,
                         orders: send_order.clone(),
+                        sessions: Arc::clone(&sessions),
                     };
                     inner.handles.insert(instance, handle);
                     let inboxes = Inboxes {
                         mail,
                         orders,
                         send_order,
+                        desk: Desk::new(sessions),
                     };
                     let task = room_task::run(Arc::clone(self), room, instance, inboxes);
                     self.edge.spawn(task);

@@ -17,6 +17,7 @@ use crate::http_meters;
 use crate::meters;
 use crate::pages;
 use crate::problem::problem;
+use crate::rest;
 use crate::settings::Mode;
 use crate::store::Health;
 
@@ -28,7 +29,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/backup", get(backup::backup))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics_page));
+        .route("/metrics", get(metrics_page))
+        .merge(rest::router(&app));
     router = match app.settings().mode {
         Mode::Dev => router
             .route("/status", get(async || "ok"))

@@ -9,10 +9,12 @@ use greenroom_core::room::behaviour::{
 };
 use greenroom_core::room::job::{ComputeId, Job, JobDone};
 use greenroom_core::room::presence::Presence;
+use greenroom_core::room::request::{ContentRequest, PartShown, RequestId};
 use greenroom_core::room::session::Link;
 use greenroom_core::store::Part;
 use greenroom_service::{
     Fault, Left, Millis, Outcome, Refuse, Rights, Session, SessionId, Start, TaskId, TaskResult,
+    UserId,
 };
 
 use crate::bug::Bug;
@@ -103,6 +105,20 @@ impl Behaviour for Saboteur {
 
     fn join(&mut self, session: SessionId, cx: &mut Cx<'_>) -> Outcome {
         self.inner.join(session, cx)
+    }
+
+    fn request(
+        &mut self,
+        id: RequestId,
+        user: Option<&UserId>,
+        request: ContentRequest,
+        cx: &mut Cx<'_>,
+    ) -> Outcome {
+        self.inner.request(id, user, request, cx)
+    }
+
+    fn show(&self) -> Vec<PartShown> {
+        self.inner.show()
     }
 
     fn message(&mut self, session: SessionId, message: ClientMessage, cx: &mut Cx<'_>) -> Outcome {

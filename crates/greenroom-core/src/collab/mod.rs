@@ -10,17 +10,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use greenroom_service::{
-    Fault, Left, Millis, Outcome, Refuse, Rights, Session, SessionId, Start, TaskId, TaskResult, To,
+    Fault, Left, Millis, Outcome, Refuse, Rights, Session, SessionId, Start, TaskId, TaskResult,
+    To, UserId,
 };
 
 use crate::protocol::{ClientMessage, ServerMessage, YjsMessage};
 use crate::room::behaviour::{Behaviour, BehaviourFactory, Cx, Effect, Past, Progress, Visibility};
 use crate::room::job::{ComputeId, Job, JobDone};
 use crate::room::presence::Presence;
+use crate::room::request::{ContentRequest, PartShown, Present, Reply, RequestId};
 use crate::room::session::Link;
 use crate::store::Part;
 use crate::store::envelope::{Record, RecordKind};
-use doc::document::{Document, read_document_record, read_skipped_record, read_snapshot};
+use doc::document::{
+    Document, read_document_record, read_edited_record, read_skipped_record, read_snapshot,
+};
 use doc::job::{DocumentJob, DocumentJobDone, LoadDocument, StoredUpdate};
 
 /// Makes collab rooms.
@@ -42,6 +46,31 @@ impl Collab {
         self.documents
             .entry(name.to_owned())
             .or_insert_with(|| Document::new(name))
+    }
+
+    /// Whether the room has the document of this name, or may have it.
+    fn check_name(&self, name: &str, cx: &Cx<'_>) -> Result<(), Refuse> {
+        let bytes_max = cx.limits.document_name_bytes_max;
+        if name.len() > bytes_max {
+            let reason = format!("the name of a document has at most {bytes_max} bytes");
+            return Err(Refuse::new("document_name", reason));
+        }
+        let known = self.documents.contains_key(name);
+        if !known && self.documents.len() >= cx.limits.documents_max {
+            let reason = "the room has all documents it may have";
+            return Err(Refuse::new("documents_full", reason));
+        }
+        Ok(())
+    }
+
+    /// Forgets a document in which nothing is, when nobody hears it.
+    fn forget_unused(&mut self, name: &str, cx: &Cx<'_>) {
+        if let Some(document) = self.documents.get(name) {
+            let heard = cx.links.values().any(|other| other.document == *name);
+            if document.is_unused() && !heard {
+                self.documents.remove(name);
+            }
+        }
     }
 
     /// Asks every peer for what it has: it still holds what a rebuild or a failed append lost.
@@ -150,19 +179,7 @@ impl Behaviour for Collab {
     }
 
     fn admit(&mut self, session: &Session, link: &Link, cx: &mut Cx<'_>) -> Result<Rights, Refuse> {
-        if link.document.len() > cx.limits.document_name_bytes_max {
-            return Err(Refuse::new(
-                "document_name",
-                "the name of the document is too long",
-            ));
-        }
-        let known = self.documents.contains_key(&link.document);
-        if !known && self.documents.len() >= cx.limits.documents_max {
-            return Err(Refuse::new(
-                "documents_full",
-                "the room has all documents it may have",
-            ));
-        }
+        self.check_name(&link.document, cx)?;
         Ok(session.rights)
     }
 
@@ -207,15 +224,40 @@ impl Behaviour for Collab {
         }
     }
 
+    fn request(
+        &mut self,
+        id: RequestId,
+        user: Option<&UserId>,
+        request: ContentRequest,
+        cx: &mut Cx<'_>,
+    ) -> Outcome {
+        match request {
+            ContentRequest::Presence => {
+                let tables = cx.presence.awareness.iter();
+                let shown = tables.flat_map(|(name, table)| table.shown(name));
+                let named = shown.map(|present| {
+                    let session = present.session.and_then(|id| cx.sessions.get(&id));
+                    let user = session.and_then(|session| session.user.clone());
+                    Present { user, ..present }
+                });
+                let present = named.collect();
+                let reply = Reply::Presence(present);
+                cx.effects.push(Effect::Reply(id, reply, Visibility::Early));
+                Ok(())
+            }
+            ContentRequest::Document(name, ask) => {
+                self.check_name(&name, cx)?;
+                let outcome = self.document(&name).request(id, user, ask, cx);
+                self.forget_unused(&name, cx);
+                outcome
+            }
+        }
+    }
+
     fn leave(&mut self, session: &Session, link: &Link, _: Left, cx: &mut Cx<'_>) -> Outcome {
         let name = &link.document;
         cx.presence.unanswered.remove(&session.id);
-        if let Some(document) = self.documents.get(name) {
-            let heard = cx.links.values().any(|other| other.document == *name);
-            if document.is_unused() && !heard {
-                self.documents.remove(name);
-            }
-        }
+        self.forget_unused(name, cx);
         if let Some(awareness) = cx.presence.awareness.get_mut(name) {
             let gone = awareness.leave(cx.now, session.id);
             awareness.changed(gone);
@@ -277,9 +319,7 @@ impl Behaviour for Collab {
                 JobDone::Document(DocumentJobDone::Worked(worked)) => {
                     document.worked(Some(*worked), cx);
                 }
-                JobDone::Document(DocumentJobDone::Loaded(_)) | JobDone::Panicked => {
-                    document.worked(None, cx);
-                }
+                _ => document.worked(None, cx),
             }
         }
         Ok(self.all_done())
@@ -319,6 +359,10 @@ impl Behaviour for Collab {
             .collect()
     }
 
+    fn show(&self) -> Vec<PartShown> {
+        self.documents.values().filter_map(Document::show).collect()
+    }
+
     fn next_wake(&self) -> Option<Millis> {
         None
     }
@@ -356,6 +400,33 @@ pub fn read_past(past: Past) -> Result<Vec<doc::job::LoadedDocument>, Fault> {
         .collect()
 }
 
+/// What a record is about, for those who read a journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The document.
+    pub document: Option<String>,
+    /// For whom it was made.
+    pub user: Option<String>,
+}
+
+/// What `record` is about, as far as it says.
+#[must_use]
+pub fn about(record: &Record) -> About {
+    let document = match record.kind {
+        RecordKind::Document => read_document_record(&record.data).map(|(name, _)| (name, "")),
+        RecordKind::Edited => read_edited_record(&record.data).map(|(name, user, _)| (name, user)),
+        _ => return About::default(),
+    };
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    document.map_or_else(
+        |_| About::default(),
+        |(name, user)| About {
+            document: Some(name.to_owned()),
+            user: given(user),
+        },
+    )
+}
+
 /// Sorts the past by document.
 fn documents_of(past: Past) -> Result<Vec<LoadDocument>, Fault> {
     let mut documents: BTreeMap<String, LoadDocument> = BTreeMap::new();
@@ -373,9 +444,15 @@ fn documents_of(past: Past) -> Result<Vec<LoadDocument>, Fault> {
     let skipped: BTreeSet<_> = skipped
         .filter_map(|(_, record)| read_skipped_record(&record.data).ok())
         .collect();
-    let updates = past.records.into_iter();
-    for (seq, record) in updates.filter(|(_, r)| is(RecordKind::Document)(r)) {
-        let (name, update) = read_document_record(&record.data)
+    for (seq, record) in past.records {
+        let read = match record.kind {
+            RecordKind::Document => read_document_record(&record.data),
+            RecordKind::Edited => {
+                read_edited_record(&record.data).map(|(name, _, update)| (name, update))
+            }
+            _ => continue,
+        };
+        let (name, update) = read
             .map_err(|error| Fault(format!("the record at seq {seq} cannot be read: {error}")))?;
         let document = documents
             .entry(name.into())

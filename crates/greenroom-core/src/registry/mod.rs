@@ -274,6 +274,21 @@ impl Registry {
         (running, actions)
     }
 
+    /// The rooms that are live, in the order of their names.
+    pub fn live(&self) -> impl Iterator<Item = (&RoomId, Instance)> {
+        self.entries.iter().filter_map(|(room, entry)| match entry {
+            Entry::Live { instance, .. } => Some((room, *instance)),
+            _ => None,
+        })
+    }
+
+    /// Whether the room is in memory, or on its way there.
+    #[must_use]
+    pub fn runs(&self, room: &RoomId) -> bool {
+        let entry = self.entries.get(room);
+        entry.is_some_and(|entry| !matches!(entry, Entry::Quarantined { .. }))
+    }
+
     /// How many rooms are in memory.
     #[must_use]
     pub fn running(&self) -> usize {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use greenroom_service::{
     Fault, Left, Millis, Outcome, Refuse, Rights, RoomId, Session, SessionId, Start, TaskId,
-    TaskResult, TaskSpec, To,
+    TaskResult, TaskSpec, To, UserId,
 };
 
 use crate::close_reason::CloseReason;
@@ -14,6 +14,7 @@ use crate::limits::Limits;
 use crate::protocol::{ClientMessage, ServerMessage};
 use crate::room::job::{ComputeId, Job, JobDone};
 use crate::room::presence::Presence;
+use crate::room::request::{ContentRequest, PartShown, Reply, RequestId};
 use crate::room::session::Link;
 use crate::store::Part;
 use crate::store::envelope::Record;
@@ -61,6 +62,8 @@ pub enum Effect {
     Snapshot(Part, u64, Bytes),
     /// Tell the operator; `text` names no payload.
     Note(String),
+    /// Answer a request.
+    Reply(RequestId, Reply, Visibility),
 }
 
 /// What the room lends a behaviour for one event.
@@ -187,6 +190,19 @@ pub trait Behaviour: Send {
     /// See [`Halt`](greenroom_service::Halt).
     fn message(&mut self, session: SessionId, message: ClientMessage, cx: &mut Cx<'_>) -> Outcome;
 
+    /// A request about what the room holds: answer it by [`Effect::Reply`], now or after a job. What
+    /// `user` changes is laid to them.
+    ///
+    /// # Errors
+    /// See [`Halt`](greenroom_service::Halt); a refusal is the answer.
+    fn request(
+        &mut self,
+        id: RequestId,
+        user: Option<&UserId>,
+        request: ContentRequest,
+        cx: &mut Cx<'_>,
+    ) -> Outcome;
+
     /// A session left and is no longer among the sessions.
     ///
     /// # Errors
@@ -239,6 +255,9 @@ pub trait Behaviour: Send {
 
     /// The parts that have durable state.
     fn parts(&self) -> Vec<Part>;
+
+    /// What it holds, for people.
+    fn show(&self) -> Vec<PartShown>;
 
     /// When an unloaded room wants to be loaded: its earliest durable timer.
     fn next_wake(&self) -> Option<Millis>;

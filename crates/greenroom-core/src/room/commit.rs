@@ -7,11 +7,12 @@ use greenroom_service::{SessionId, To};
 
 use super::behaviour::{Effect, Slot, Visibility};
 use super::outbox::{Stamp, Stream};
+use super::request::Seen;
 use super::{Output, Phase, Room, Source, Stopped, StoreTask};
 use crate::close_reason::CloseReason;
 use crate::protocol::{self, ServerMessage, websocket};
 use crate::store::envelope::{encode_row, seal_snapshot};
-use crate::store::{Append, MetaChange, Part, Snapshot, StoreError, StoreReply, StoreRequest};
+use crate::store::{Append, Part, Snapshot, StoreError, StoreReply, StoreRequest};
 
 /// What a request to the store was for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,7 @@ pub(super) enum Asked {
     Snapshot(Part, u64),
     Trim,
     Release,
+    Delete,
 }
 
 /// The seqs of the two snapshots that are kept of a part; 0 for none.
@@ -74,6 +76,10 @@ impl Room {
                 Effect::Compute(id, job) => self.outputs.push_back(Output::Compute(id, job)),
                 Effect::Snapshot(part, seq, data) => self.snapshots.push((part, seq, data)),
                 Effect::Note(text) => self.outputs.push_back(Output::Note(text)),
+                Effect::Reply(id, reply, visibility) => {
+                    let gate = self.gate(visibility);
+                    self.reply(id, reply, gate);
+                }
             }
         }
         self.start_tasks();
@@ -194,7 +200,7 @@ impl Room {
 
     /// Appends what waits, if it is due.
     pub(super) fn submit_due(&mut self) {
-        if self.journal.is_due(self.now, &self.config.limits) {
+        if self.journal.is_due(self.now, &self.config.limits) && !self.requests.deletes() {
             self.submit();
         }
     }
@@ -226,7 +232,8 @@ impl Room {
             self.now,
             &records,
         );
-        let kind = (!self.known_to_store).then(|| self.kind.into());
+        let kind = (!self.known_to_store).then_some(self.kind);
+        let meta = self.meta.submit(kind, self.now);
         let append = Append {
             room: self.config.id.clone(),
             lease,
@@ -234,12 +241,7 @@ impl Room {
             count: records.len() as u64,
             data,
             next_wake: self.next_wake,
-            meta: MetaChange {
-                kind,
-                now: self.now,
-                metadata: None,
-                accesses: None,
-            },
+            meta,
             queue: Vec::new(),
             urgent,
         };
@@ -266,6 +268,7 @@ impl Room {
             Some(Asked::Snapshot(part, seq)) => self.snapshot_put(part, seq, &reply),
             Some(Asked::Trim) => self.go_on_draining(),
             Some(Asked::Release) => self.stopped(Stopped::Drained),
+            Some(Asked::Delete) => self.deleted(&reply),
             // A reply to a request of before a rebuild: what it was about is read anew.
             None => {}
         }
@@ -277,6 +280,9 @@ impl Room {
                 self.known_to_store = true;
                 let durable = self.journal.appended();
                 self.outbox.set_durable(durable);
+                self.meta.appended();
+                self.release_replies();
+                self.see(|| Seen::Durable(durable));
                 self.start_tasks();
                 self.put_snapshots();
                 self.go_on_loading();
@@ -300,6 +306,7 @@ impl Room {
             .push_back(Output::Note(format!("append failed: {error}")));
         self.journal.forget();
         self.journal.hold_writes(self.now);
+        self.roll_back_requests();
         self.outbox.roll_back();
         self.snapshots.clear();
         self.tasks.clear();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use greenroom_service::{Fault, Millis};
+use greenroom_service::{Fault, Millis, Refuse};
 
 use super::load::Load;
 use super::{Output, Phase, Room, Source, Stopped};
@@ -65,6 +65,11 @@ impl Room {
                 self.links.get(&id).map(|link| link.sender.clone())
             }
             Source::Outsider(link) => Some(link.sender.clone()),
+            Source::Request(id, sender) => {
+                let reason = "the request made the room fault, and changed nothing";
+                self.refuse(id, Refuse::new("room_fault", reason));
+                Some(sender.to_owned())
+            }
             Source::Room => None,
         };
         if let Some(sender) = &sender {
@@ -85,6 +90,7 @@ impl Room {
     /// what committed events recorded is submitted first.
     pub(super) fn rebuild(&mut self) {
         self.behaviour = None;
+        self.drop_requests();
         self.phase = Phase::Loading(Load::rebuild());
         self.submit_all();
         self.go_on_loading();

@@ -108,6 +108,7 @@ impl Room {
         if let Some(meta) = &acquired.meta {
             load.why = Start::Woken;
             load.kind.clone_from(&meta.kind);
+            self.meta.start(meta);
             self.read_snapshots();
         } else {
             load.step = Step::Behaviour;

@@ -13,6 +13,7 @@
 //!  Stopped ◀──────────── faults of several ────────┘               Stopped
 //! ```
 
+mod answer;
 pub mod behaviour;
 mod commit;
 mod fault;
@@ -21,6 +22,7 @@ mod journal;
 mod load;
 mod outbox;
 pub mod presence;
+pub mod request;
 pub mod session;
 mod stop;
 #[cfg(test)]
@@ -42,6 +44,7 @@ use crate::limits::Limits;
 use crate::protocol::websocket::Deflate;
 use crate::protocol::{ClientMessage, ServerMessage};
 use crate::store::{NodeId, Part, StoreReply, StoreRequest};
+use answer::{Meta, Requests};
 use behaviour::{Behaviour, BehaviourFactory, Cx};
 use commit::{Asked, Generations};
 use fault::Faults;
@@ -50,6 +53,7 @@ use journal::Journal;
 use load::Load;
 use outbox::{Outbox, Stream};
 use presence::Presence;
+use request::{Caller, Reply, Request, RequestId, Seen};
 use session::{Hello, Link};
 
 pub use outbox::Taken;
@@ -69,6 +73,10 @@ pub enum Input {
     Leave(SessionId),
     /// The edge or an operator ends a session: its token expired, it was silent, it is kicked.
     End(SessionId, CloseReason),
+    /// Somebody who is not in the room asks for something. Only while [`Room::accepts`].
+    Request(RequestId, Caller, Request),
+    /// Whether somebody watches: then [`Output::Seen`] tells what happens.
+    Watched(bool),
     /// The store answered.
     StoreDone(StoreTask, StoreReply),
     /// A job ended.
@@ -97,6 +105,10 @@ pub enum Output {
     Flush(SessionId),
     /// This session was never let in; close it.
     TurnedAway(SessionId, CloseReason),
+    /// The answer to a request.
+    Reply(RequestId, Reply),
+    /// Something happened that those who watch are to be told.
+    Seen(Seen),
     /// Ask the store.
     Store(StoreTask, StoreRequest),
     /// Run a job.
@@ -116,6 +128,8 @@ pub enum Output {
 pub enum Stopped {
     /// As it was told.
     Drained,
+    /// It was deleted.
+    Deleted,
     /// Another node owns it.
     Moved,
     /// It faulted too often, or its data cannot be read: nobody is let in until an operator looks,
@@ -167,6 +181,8 @@ enum Source<'a> {
     Session(SessionId),
     /// One that is not in the room yet, or not any more.
     Outsider(&'a Link),
+    /// A request, and its sender.
+    Request(RequestId, &'a str),
     /// A timer, a start, a job, a task: nobody to blame but the behaviour.
     Room,
 }
@@ -233,6 +249,9 @@ pub struct Room {
     next_wake: Option<Millis>,
     outputs: VecDeque<Output>,
     deflate: Option<Deflate>,
+    meta: Meta,
+    requests: Requests,
+    is_watched: bool,
 }
 
 impl std::fmt::Debug for Room {
@@ -278,6 +297,9 @@ impl Room {
             next_wake: None,
             outputs: VecDeque::new(),
             deflate: None,
+            meta: Meta::default(),
+            requests: Requests::default(),
+            is_watched: false,
         };
         room.acquire();
         room
@@ -308,7 +330,7 @@ impl Room {
     /// Whether inputs of sessions are taken now; while not, they wait in the mailbox.
     #[must_use]
     pub fn accepts(&self) -> bool {
-        matches!(self.phase, Phase::Live | Phase::Draining(_))
+        matches!(self.phase, Phase::Live | Phase::Draining(_)) && !self.requests.deletes()
     }
 
     /// The name.
@@ -370,6 +392,8 @@ impl Room {
             Input::Message(id, message) => self.message(id, message),
             Input::Leave(id) => self.leave(id),
             Input::End(id, reason) => self.outbox.close(id, reason),
+            Input::Request(id, caller, request) => self.request(id, &caller, request),
+            Input::Watched(is_watched) => self.is_watched = is_watched,
             Input::StoreDone(task, reply) => self.store_done(task, reply),
             Input::ComputeDone(id, done) => self.compute_done(id, done),
             Input::TaskDone(id, result) => self.task_done(id, result),
@@ -393,6 +417,8 @@ impl Room {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Millis> {
         let commit = self.journal.due_at(&self.config.limits);
+        // Until the store has answered to the deletion nothing is written.
+        let commit = commit.filter(|_| !self.requests.deletes());
         let resume = self.journal.resume_at();
         let idle = self.idle_at.filter(|_| matches!(self.phase, Phase::Live));
         let all = [self.behaviour_due_at(), commit, resume, idle];
@@ -452,7 +478,7 @@ impl Room {
             document: hello.document.clone(),
             deflate: hello.deflate,
         };
-        let link = hello.into_link();
+        let link = hello.into_link(self.now);
         let admitted = self.event(Source::Outsider(&link), |b, cx| {
             Ok::<Result<Rights, Refuse>, Halt>(b.admit(&session, &link, cx))
         });
@@ -469,6 +495,13 @@ impl Room {
             return self.outputs.push_back(Output::TurnedAway(id, reason));
         }
         self.idle_at = None;
+        self.see(|| Seen::Joined {
+            session: id,
+            user: session.user.clone(),
+            protocol: link.protocol,
+            document: link.document.clone(),
+            at: link.joined,
+        });
         self.sessions.insert(id, session);
         self.links.insert(id, link);
         self.outbox.enter(id, stream, self.journal.next_seq());
@@ -482,9 +515,8 @@ impl Room {
         if self.sessions.len() >= self.config.limits.room_connections_max {
             return Some(CloseReason::RoomFull);
         }
-        let link = hello.clone().into_link();
         self.faults
-            .holds_off(&link.sender, self.now)
+            .holds_off(&hello.sender(), self.now)
             .then_some(CloseReason::RoomFault)
     }
 
@@ -502,6 +534,8 @@ impl Room {
             return;
         };
         let link = self.links.remove(&id).expect("every session has a link");
+        let at = self.now;
+        self.see(|| Seen::Left { session: id, at });
         let left = if self.outbox.is_closing(id) {
             Left::Closed
         } else {
@@ -601,8 +635,13 @@ impl Room {
     }
 
     fn tell_refused(&mut self, source: Source<'_>, refuse: Refuse) {
-        let Source::Session(id) = source else { return };
-        self.send(To::One(id), &ServerMessage::Refused(refuse), 0, None);
+        match source {
+            Source::Session(id) => {
+                self.send(To::One(id), &ServerMessage::Refused(refuse), 0, None);
+            }
+            Source::Request(id, _) => self.refuse(id, refuse),
+            Source::Outsider(_) | Source::Room => {}
+        }
     }
 }
 

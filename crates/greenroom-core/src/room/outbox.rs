@@ -117,6 +117,17 @@ impl Outbox {
         place
     }
 
+    /// What waits for a session, in bytes.
+    pub(crate) fn bytes_for(&self, session: SessionId) -> usize {
+        let Some(seat) = self.seats.get(&session) else {
+            return 0;
+        };
+        let ring = &self.rings[seat.ring];
+        let heard = seat.cursor.saturating_sub(ring.base) as usize;
+        let shared = ring.frames.iter().skip(heard).map(|f| f.bytes.len());
+        shared.sum::<usize>() + seat.private_bytes
+    }
+
     /// The streams that somebody hears.
     pub(crate) fn streams(&self) -> impl Iterator<Item = &Stream> {
         self.by_stream.keys()

@@ -1,6 +1,6 @@
 //! Who is in a room: the membership itself is [`Session`], its way out is [`Link`].
 
-use greenroom_service::{ConnId, Rights, Session, SessionId, UserId};
+use greenroom_service::{ConnId, Millis, Rights, Session, SessionId, UserId};
 
 use crate::close_reason::Protocol;
 
@@ -35,14 +35,21 @@ impl Hello {
         }
     }
 
-    /// The way out that this becomes.
+    /// Whom to hold off when it makes the room fault.
     #[must_use]
-    pub fn into_link(self) -> Link {
-        let sender = match &self.user {
+    pub fn sender(&self) -> String {
+        match &self.user {
             Some(user) => format!("user {user}"),
             None => format!("origin {}", self.origin),
-        };
+        }
+    }
+
+    /// The way out that this becomes, for a session that joins at `now`.
+    #[must_use]
+    pub fn into_link(self, now: Millis) -> Link {
+        let sender = self.sender();
         Link {
+            joined: now,
             conn: self.conn,
             protocol: self.protocol,
             document: self.document,
@@ -62,4 +69,6 @@ pub struct Link {
     pub document: String,
     /// Whom to hold off when it makes the room fault: the user, or else where it comes from.
     pub sender: String,
+    /// Room time of its join.
+    pub joined: Millis,
 }

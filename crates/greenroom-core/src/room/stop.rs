@@ -92,6 +92,7 @@ impl Room {
         }
         self.close_all(match why {
             Stopped::Drained => CloseReason::Shutdown,
+            Stopped::Deleted => CloseReason::Deleted,
             Stopped::Moved => CloseReason::Moved,
             Stopped::Quarantined(_) | Stopped::StoreFailed(_) => CloseReason::RoomFault,
         });

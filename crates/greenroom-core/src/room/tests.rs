@@ -4,6 +4,7 @@ mod commit;
 mod faults;
 mod gate;
 mod load;
+mod requests;
 mod stop;
 mod writes;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use greenroom_service::{
     CloseBy, Context, Effect as ServiceEffect, Factory, Fault, Halt, Left, Millis, Outcome, Refuse,
-    Rights, SAVE_BYTES_MAX, Service, Session, SessionId, Start, TaskId, TaskResult, View,
+    Rights, SAVE_BYTES_MAX, Service, Session, SessionId, Start, TaskId, TaskResult, UserId, View,
 };
 
 use super::state::{State, entries_record, timer_record};
@@ -16,6 +16,7 @@ use crate::protocol::{ClientMessage, ServerMessage};
 use crate::room::behaviour::{Behaviour, Cx, Effect, Past, Progress, Slot, Visibility};
 use crate::room::job::{ComputeId, JobDone};
 use crate::room::presence::Presence;
+use crate::room::request::{ContentRequest, PartShown, Reply, RequestId};
 use crate::room::session::Link;
 use crate::store::Part;
 use crate::store::envelope::{Record, RecordKind};
@@ -193,6 +194,27 @@ impl Behaviour for Adapter {
         self.run(cx, |service, context| service.message(from, frame, context))
     }
 
+    fn request(
+        &mut self,
+        id: RequestId,
+        _: Option<&UserId>,
+        request: ContentRequest,
+        cx: &mut Cx<'_>,
+    ) -> Outcome {
+        match request {
+            ContentRequest::Presence => {
+                let reply = Reply::Presence(Vec::new());
+                cx.effects.push(Effect::Reply(id, reply, Visibility::Early));
+                Ok(())
+            }
+            ContentRequest::Document(..) => Err(Refuse::new(
+                "wrong_room",
+                "this room runs a service, it has no documents",
+            )
+            .into()),
+        }
+    }
+
     fn leave(&mut self, session: &Session, _: &Link, left: Left, cx: &mut Cx<'_>) -> Outcome {
         self.run(cx, |service, context| service.leave(session, left, context))
     }
@@ -275,6 +297,18 @@ impl Behaviour for Adapter {
 
     fn parts(&self) -> Vec<Part> {
         vec![Part::Service]
+    }
+
+    fn show(&self) -> Vec<PartShown> {
+        let part = Part::Service;
+        let bytes = self.state.entries_bytes + self.state.saved.len();
+        let updates = self.records;
+        vec![PartShown {
+            part,
+            bytes,
+            updates,
+            parked: 0,
+        }]
     }
 
     fn next_wake(&self) -> Option<Millis> {

@@ -82,7 +82,10 @@ impl State {
                 };
                 self.timers.set(name, at);
             }
-            RecordKind::Document | RecordKind::Skipped => {}
+            RecordKind::Document
+            | RecordKind::Edited
+            | RecordKind::Skipped
+            | RecordKind::Metadata => {}
         }
         Ok(())
     }

@@ -37,6 +37,7 @@ use crate::limits::Limits;
 use crate::protocol;
 use crate::room::behaviour::BehaviourFactory;
 use crate::room::job::{ComputeId, Job};
+use crate::room::request::{Caller, Reply, Request, RequestId, Seen};
 use crate::room::session::Hello;
 use crate::room::{Drain, Input, Room, RoomConfig, RoomState, Stopped, StoreTask};
 use crate::service::service_rooms;
@@ -72,6 +73,9 @@ pub struct TestRoom {
     peers: BTreeMap<SessionId, Peer>,
     tasks: Vec<(TaskId, TaskSpec)>,
     notes: Vec<String>,
+    requests: u64,
+    replies: Vec<(RequestId, Reply)>,
+    seen: Vec<Seen>,
 }
 
 struct Factory(Arc<BehaviourFactory>);
@@ -128,6 +132,9 @@ impl TestRoom {
             peers: BTreeMap::new(),
             tasks: Vec::new(),
             notes: Vec::new(),
+            requests: 0,
+            replies: Vec::new(),
+            seen: Vec::new(),
         };
         room.load();
         room
@@ -328,6 +335,35 @@ impl TestRoom {
             room.handle_input(self.now, input);
             self.settle();
         }
+    }
+
+    /// `user` asks for something. Loads the room when it is not loaded.
+    pub fn ask(&mut self, user: &str, request: Request) -> RequestId {
+        self.load();
+        self.requests += 1;
+        let id = RequestId(self.requests);
+        let caller = Caller {
+            user: Some(UserId::new(user)),
+            origin: "203.0.113.1".into(),
+        };
+        self.mail(Input::Request(id, caller, request));
+        id
+    }
+
+    /// What the request was answered; `None` while it waits.
+    ///
+    /// # Panics
+    /// When it was answered twice.
+    pub fn reply(&mut self, id: RequestId) -> Option<Reply> {
+        let given = self.replies.extract_if(.., |(of, _)| *of == id);
+        let given: Vec<_> = given.map(|(_, reply)| reply).collect();
+        assert!(given.len() < 2, "a request is answered once: {given:?}");
+        given.into_iter().next()
+    }
+
+    /// What those who watch were told since the last call.
+    pub fn seen(&mut self) -> Vec<Seen> {
+        std::mem::take(&mut self.seen)
     }
 
     /// The notes for the operator since the last call: faults, damage, failed appends.

@@ -46,9 +46,28 @@ pub enum RecordKind {
     /// A note for operators that a document's record could not be applied: varUint its seq,
     /// varString document name, varString reason.
     Skipped = 5,
+    /// The users' own data about the room, replaced: a JSON object. What counts is in the room's
+    /// meta, written in the same transaction; the record tells readers of the journal.
+    Metadata = 6,
+    /// A Yjs update that was made for a user by a request: varString document name, varString
+    /// user, then the update, v1.
+    Edited = 7,
 }
 
 impl RecordKind {
+    /// The word for tails and exports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Document | Self::Edited => "document",
+            Self::Entries => "entries",
+            Self::Saved => "saved",
+            Self::Timer => "timer",
+            Self::Skipped => "skipped",
+            Self::Metadata => "metadata",
+        }
+    }
+
     const fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             1 => Self::Document,
@@ -56,6 +75,8 @@ impl RecordKind {
             3 => Self::Saved,
             4 => Self::Timer,
             5 => Self::Skipped,
+            6 => Self::Metadata,
+            7 => Self::Edited,
             _ => return None,
         })
     }
@@ -181,6 +202,14 @@ pub fn decode_row(
         time,
         records,
     })
+}
+
+/// The incarnation that a row or a snapshot says it belongs to, for readers that do not own the
+/// room; `None` when it is too short or of another version.
+#[must_use]
+pub fn incarnation_of(data: &[u8]) -> Option<u128> {
+    let bytes = data.get(1..17)?.try_into().ok()?;
+    (data[0] == VERSION).then(|| u128::from_le_bytes(bytes))
 }
 
 /// Puts the envelope of a snapshot around `data`.

@@ -5,4 +5,5 @@
 
 mod codec;
 mod compression;
+mod rest;
 mod store;

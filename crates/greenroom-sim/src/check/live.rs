@@ -96,6 +96,7 @@ impl World {
     pub(crate) fn check_stopped(&mut self, task: &RoomTask, why: &Stopped) {
         let explained = match why {
             Stopped::Drained => true,
+            Stopped::Deleted => false,
             Stopped::Moved => self.has(Fault::Failover),
             Stopped::Quarantined(_) => false,
             Stopped::StoreFailed(_) => self.store_fails(),

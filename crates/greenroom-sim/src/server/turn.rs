@@ -173,6 +173,8 @@ impl World {
                         },
                     );
                 }
+                Output::Reply(..) => self.violate("nobody here asks for anything".to_owned()),
+                Output::Seen(_) => self.violate("nobody here watches".to_owned()),
                 Output::Task(..) => self.violate("no service here starts tasks".to_owned()),
                 Output::Idle => {
                     let empty = task.mail.is_empty();
@@ -205,6 +207,7 @@ impl World {
         self.line(format_args!("{} stopped: {why:?}", task.id));
         let (ended, reason) = match why {
             Stopped::Drained => (Ended::Drained, CloseReason::Shutdown),
+            Stopped::Deleted => (Ended::Drained, CloseReason::Deleted),
             Stopped::Moved => (Ended::Moved, CloseReason::Moved),
             Stopped::Quarantined(_) => (Ended::Quarantined, CloseReason::RoomFault),
             Stopped::StoreFailed(_) => (Ended::Failed, CloseReason::RoomFault),
@@ -287,6 +290,8 @@ const fn name_of(input: &Input) -> &'static str {
         Input::Message(..) => "message",
         Input::Leave(_) => "leave",
         Input::End(..) => "end",
+        Input::Request(..) => "request",
+        Input::Watched(_) => "watched",
         Input::StoreDone(..) => "store done",
         Input::ComputeDone(..) => "compute done",
         Input::TaskDone(..) => "task done",

@@ -17,6 +17,7 @@ use greenroom_service::{Millis, SessionId};
 use crate::close_reason::CloseReason;
 use crate::limits::{AWARENESS_EXPIRY_MS, AWARENESS_TOMBSTONE_MS, Limits};
 use crate::protocol::lib0::{Reader, put_var_bytes, put_var_uint};
+use crate::room::request::Present;
 
 /// One client's state as a peer sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +116,19 @@ pub struct Awareness {
 }
 
 impl Awareness {
+    /// What everybody shows, for people.
+    pub(crate) fn shown<'a>(&'a self, document: &'a str) -> impl Iterator<Item = Present> + 'a {
+        self.entries.iter().filter_map(move |(client, entry)| {
+            Some(Present {
+                session: entry.owner,
+                user: None,
+                document: document.to_owned(),
+                client: *client,
+                state: entry.state.clone()?,
+            })
+        })
+    }
+
     /// Takes in what `session` sent and gives the clients whose entry changed, to be told to
     /// everybody, the sender included: its watchdog counts the echo, and a raised clock must reach
     /// it. `sender` is the session's user, or where an anonymous one comes from.

@@ -6,14 +6,16 @@
 //! and kept apart until its causes come. yrs never sees it before: what it cannot integrate at once
 //! it merges into one pending update, and it loses contents by that (0.28.1).
 
+mod requests;
 mod stored;
 #[cfg(test)]
 mod tests;
 mod work;
 
 use bytes::Bytes;
-use greenroom_service::{Millis, Outcome, Refuse, SessionId, To};
+use greenroom_service::{Millis, Outcome, Refuse, SessionId, To, UserId};
 
+use super::ask::EMPTY_UPDATE;
 use super::engine::Engine;
 use super::gate::CheckedUpdate;
 use super::job::{LoadDocument, LoadedDocument, load, unpark};
@@ -24,9 +26,13 @@ use crate::protocol::{ServerMessage, YjsMessage};
 use crate::room::behaviour::{Cx, Effect, Slot, Visibility};
 use crate::room::job::ComputeId;
 use crate::room::presence::Asked;
+use crate::room::request::RequestId;
+
 use stored::document_record;
 
-pub(crate) use stored::{read_document_record, read_skipped_record, read_snapshot};
+pub(crate) use stored::{
+    read_document_record, read_edited_record, read_skipped_record, read_snapshot,
+};
 
 /// What the job that runs was asked for.
 #[derive(Debug)]
@@ -41,6 +47,8 @@ struct Running {
     asked: Vec<(SessionId, Asked)>,
     /// Those of them who have nothing, and get all.
     new: Vec<(SessionId, Asked)>,
+    /// The requests that it answers, and for whom.
+    requests: Vec<(RequestId, Option<UserId>)>,
 }
 
 /// A document.
@@ -78,6 +86,8 @@ pub(crate) struct Document {
     running: Option<Running>,
     /// A snapshot is to be kept as soon as a job has made one.
     wants_snapshot: bool,
+    /// Requests that wait for a job.
+    requests: Vec<requests::Waiting>,
 }
 
 impl Document {
@@ -107,6 +117,7 @@ impl Document {
             engine_used: Millis(0),
             running: None,
             wants_snapshot: false,
+            requests: Vec::new(),
         };
         document.count_bytes();
         document.look_again();
@@ -122,7 +133,7 @@ impl Document {
 
     /// Whether it can be forgotten: blank, and nothing under way.
     pub(crate) fn is_unused(&self) -> bool {
-        self.is_blank() && self.running.is_none()
+        self.is_blank() && self.running.is_none() && self.requests.is_empty()
     }
 
     /// Says what the room has, so that the peer sends what it has more.
@@ -183,19 +194,7 @@ impl Document {
         if !may_write {
             return Err(Refuse::new("read_only", "the token does not allow writing here").into());
         }
-        if !cx.writable {
-            let reason =
-                "the store takes no writes now; the change is asked for again when it does";
-            return Err(Refuse::new("store_unavailable", reason).into());
-        }
-        let size = self.base.len() + self.tail_bytes + self.parked_bytes + update.bytes.len();
-        if size > cx.limits.document_bytes_max {
-            let reason = format!(
-                "the document has its {} bytes",
-                cx.limits.document_bytes_max
-            );
-            return Err(Refuse::new("document_full", reason).into());
-        }
+        self.check_room_for(update.bytes.len(), cx)?;
         match verdict {
             Verdict::Pending => self.park(session, update, cx),
             Verdict::Refused(error) => {
@@ -204,6 +203,27 @@ impl Document {
             Verdict::Ready | Verdict::NoOp => self.accept(session, update, cx),
         }
         Ok(())
+    }
+
+    /// Whether the store takes updates, and the document has room for so many bytes more.
+    fn check_room_for(&self, more_bytes: usize, cx: &Cx<'_>) -> Result<(), Refuse> {
+        if !cx.writable {
+            let reason =
+                "the store takes no writes now; the change is asked for again when it does";
+            return Err(Refuse::new("store_unavailable", reason));
+        }
+        let size = self.bytes() + more_bytes;
+        if size > cx.limits.document_bytes_max {
+            let bytes_max = cx.limits.document_bytes_max;
+            let reason = format!("the document may have {bytes_max} bytes and would have {size}");
+            return Err(Refuse::new("document_full", reason));
+        }
+        Ok(())
+    }
+
+    /// What it takes in memory besides the cache.
+    fn bytes(&self) -> usize {
+        self.base.len() + self.tail_bytes + self.parked_bytes
     }
 
     /// Keeps an update whose causes are not known here, and asks its sender for them.
@@ -249,6 +269,11 @@ impl Document {
 
     fn accept(&mut self, session: SessionId, update: CheckedUpdate, cx: &mut Cx<'_>) {
         let seq = self.journal_and_relay(session, &update.bytes, cx);
+        self.append(seq, update, cx);
+    }
+
+    /// A ready update was recorded: it stands at the end, and may be a cause that others waited for.
+    fn append(&mut self, seq: u64, update: CheckedUpdate, cx: &mut Cx<'_>) {
         self.shadow.apply(&update.digest);
         self.tail_bytes += update.bytes.len();
         self.tail.push((seq, update.bytes));
@@ -339,6 +364,3 @@ impl Document {
         cx.presence.unanswered.remove(&session);
     }
 }
-
-/// An update of nothing: no clients, no deletes.
-const EMPTY_UPDATE: Bytes = Bytes::from_static(&[0, 0]);

@@ -1,12 +1,20 @@
 //! The one place where yrs documents are made and called.
 //!
 //! A document here is a cache: it is built from stored updates on demand, inside a job, and dropped
-//! when idle. It never edits, so that its client id does not matter; yrs would draw one at random.
+//! when idle. Where it edits it does so under the client id that it was made with, drawn by the room
+//! for this one document: a document that is dropped with an edit in it that nobody else has must
+//! never be continued under the same id.
+
+mod edit;
+mod view;
 
 use bytes::Bytes;
+use greenroom_service::Refuse;
 use yrs::updates::decoder::Decode;
 use yrs::{Doc, OffsetKind, Options, ReadTxn, Transact, Update};
 
+use super::ask::{Answer, Ask, EMPTY_UPDATE, Outcome};
+use super::gate::{CheckedUpdate, check_update};
 use super::update::StateVector;
 
 /// A yrs document that takes in updates and gives encoded state.
@@ -21,11 +29,11 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// An empty document.
+    /// An empty document that edits as `client`.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(client: u64) -> Self {
         let doc = Doc::with_options(Options {
-            client_id: yrs::ClientID::new(0),
+            client_id: yrs::ClientID::new(client),
             guid: "greenroom".into(),
             collection_id: None,
             // Yjs counts UTF-16 code units.
@@ -82,10 +90,42 @@ impl Engine {
             .encode_state_as_update_v1(&vector)
             .into()
     }
-}
 
-impl Default for Engine {
-    fn default() -> Self {
-        Self::new()
+    /// Answers what a request asks; an edit stays in this document.
+    ///
+    /// # Errors
+    /// [`Refuse`]: nothing was changed.
+    ///
+    /// # Panics
+    /// yrs may; the document is of no use then. `Ask::Apply` is no work for an engine.
+    pub fn answer(&mut self, ask: &Ask) -> Result<Outcome, Refuse> {
+        let transaction = || self.doc.transact();
+        let answer = match ask {
+            Ask::Update => Answer::Update(self.encode()),
+            Ask::Json(root) => Answer::Json(view::json(root.as_deref(), &transaction())),
+            Ask::Text(root) => Answer::Text(view::text(root.as_deref(), &transaction())?),
+            Ask::Xml(root) => Answer::Xml(view::xml(root.as_deref(), &transaction())?),
+            Ask::Edit(root, edit) => {
+                let update = self.edit(root.as_deref(), edit)?;
+                return Ok(Outcome::Edit(update));
+            }
+            Ask::Apply(_) => unreachable!("the room judges updates itself"),
+        };
+        Ok(Outcome::Answer(answer))
+    }
+
+    fn edit(
+        &mut self,
+        root: Option<&str>,
+        edit: &super::ask::Edit,
+    ) -> Result<Option<CheckedUpdate>, Refuse> {
+        let mut transaction = self.doc.transact_mut();
+        edit::edit(root, edit, &mut transaction)?;
+        let update = Bytes::from(transaction.encode_update_v1());
+        if update == EMPTY_UPDATE {
+            return Ok(None);
+        }
+        let refused = |error| Refuse::new("update_refused", format!("the edit fails: {error}"));
+        check_update(update).map(Some).map_err(refused)
     }
 }

@@ -4,11 +4,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use greenroom_service::SessionId;
+use greenroom_service::{Refuse, SessionId};
 
+use super::ask::{Ask, Outcome};
 use super::engine::Engine;
 use super::shadow::{Shadow, Verdict};
 use super::update::{Digest, StateVector};
+use crate::room::request::RequestId;
 
 /// Work on documents. Run it on a thread with [`ENGINE_STACK_BYTES`] of stack: yrs recurses into
 /// what it integrates.
@@ -106,6 +108,10 @@ pub struct Work {
     pub encode: bool,
     /// Sessions that want what they lack.
     pub diffs: Vec<(SessionId, StateVector)>,
+    /// The client id under which a document that is made here edits: no document had it before.
+    pub client: u64,
+    /// What requests ask, done in order after all else.
+    pub asks: Vec<(RequestId, Ask)>,
 }
 
 /// A document after the work.
@@ -119,6 +125,8 @@ pub struct Worked {
     pub encoded: Option<Bytes>,
     /// What each session lacks; nobody is in it when the document could not be built.
     pub diffs: Vec<(SessionId, Bytes)>,
+    /// What the requests are answered, in their order.
+    pub answers: Vec<(RequestId, Result<Outcome, Refuse>)>,
     /// Updates that could not be merged, with their seqs and why; the state is without them.
     pub failed: Vec<(u64, String)>,
     /// Why the document could not be built at all.
@@ -218,6 +226,7 @@ impl Work {
             engine: None,
             encoded: None,
             diffs: Vec::new(),
+            answers: Vec::new(),
             failed: Vec::new(),
             broken: None,
         };
@@ -237,11 +246,33 @@ impl Work {
         match encoded {
             Ok((whole, diffs)) => {
                 (worked.encoded, worked.diffs) = (whole, diffs);
-                worked.engine = Some(engine);
+                worked.engine = self.answer(engine, &mut worked.answers);
             }
             Err(error) => worked.broken = Some(error),
         }
         worked
+    }
+
+    /// Answers the requests. Gives the document back, unless one of them broke it: then the others
+    /// are refused too.
+    fn answer(
+        &self,
+        mut engine: Engine,
+        answers: &mut Vec<(RequestId, Result<Outcome, Refuse>)>,
+    ) -> Option<Engine> {
+        let mut asks = self.asks.iter();
+        for (id, ask) in asks.by_ref() {
+            match guarded(|| engine.answer(ask)) {
+                Ok(answer) => answers.push((*id, answer)),
+                Err(error) => {
+                    let refuse = Refuse::new("document_unreadable", error);
+                    answers.push((*id, Err(refuse.clone())));
+                    answers.extend(asks.map(|(id, _)| (*id, Err(refuse.clone()))));
+                    return None;
+                }
+            }
+        }
+        Some(engine)
     }
 
     /// The document with all of the tail in it, but for those updates that it cannot take.
@@ -265,7 +296,7 @@ impl Work {
 
     fn base_alone(&self) -> Result<Engine, String> {
         guarded(|| {
-            let mut engine = Engine::new();
+            let mut engine = Engine::new(self.client);
             let base = Some(&self.base).filter(|base| !base.is_empty());
             engine.apply(base).map_err(|(_, error)| error)?;
             Ok(engine)

@@ -1,5 +1,6 @@
 //! Yjs documents on the server: gate, shadow, journal and jobs, awareness.
 
+pub mod ask;
 pub mod awareness;
 pub(crate) mod document;
 pub mod engine;

@@ -54,6 +54,8 @@ impl TestRoom {
                     self.run_job();
                 }
             }
+            Output::Reply(id, reply) => self.replies.push((id, reply)),
+            Output::Seen(seen) => self.seen.push(seen),
             Output::Task(id, spec) => self.tasks.push((id, spec)),
             Output::Idle => self.is_idle = true,
             Output::Note(note) => self.notes.push(note),

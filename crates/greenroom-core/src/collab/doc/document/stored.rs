@@ -1,6 +1,7 @@
 //! What is stored of a document: its records in the journal and its snapshots.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use greenroom_service::UserId;
 
 use crate::collab::doc::job::{LoadDocument, StoredUpdate};
 use crate::protocol::lib0::{ReadError, Reader, put_var_bytes, put_var_uint};
@@ -15,6 +16,26 @@ pub(super) fn document_record(name: &str, update: &[u8]) -> Record {
         kind: RecordKind::Document,
         data: data.freeze(),
     }
+}
+
+/// The journal record of an update that was made for a user; `""` for somebody without a name.
+pub(super) fn edited_record(name: &str, user: Option<&UserId>, update: &[u8]) -> Record {
+    let user = user.map_or("", |user| user.as_str());
+    let mut data = BytesMut::with_capacity(name.len() + user.len() + 4 + update.len());
+    put_var_bytes(&mut data, name.as_bytes());
+    put_var_bytes(&mut data, user.as_bytes());
+    data.put_slice(update);
+    Record {
+        kind: RecordKind::Edited,
+        data: data.freeze(),
+    }
+}
+
+/// Takes the record of an update that was made for a user apart: document, user, update.
+pub(crate) fn read_edited_record(data: &Bytes) -> Result<(&str, &str, Bytes), ReadError> {
+    let mut reader = Reader::new(data);
+    let (name, user) = (reader.var_string()?, reader.var_string()?);
+    Ok((name, user, data.slice_ref(reader.rest())))
 }
 
 /// Takes a document's record apart: its name and the update.

@@ -25,12 +25,14 @@ impl Document {
         let due = self.unstored >= limits.compact_updates_max || self.unstored_bytes >= bytes_due;
         self.wants_snapshot |= due && !self.unreadable;
         let waiting = self.waiting(cx);
-        if !self.wants_snapshot && waiting.is_empty() {
+        if !self.wants_snapshot && waiting.is_empty() && self.requests.is_empty() {
             return;
         }
         let (new, asked): (Vec<_>, Vec<_>) = waiting
             .into_iter()
             .partition(|(_, asked)| self.is_new_to(&asked.vector));
+        let client = self.fresh_client(cx);
+        let (asks, requests) = self.take_requests();
         let work = Work {
             name: self.name.clone(),
             engine: self.engine.take(),
@@ -42,6 +44,8 @@ impl Document {
                 .iter()
                 .map(|(session, asked)| (*session, asked.vector.clone()))
                 .collect(),
+            client,
+            asks,
         };
         self.running = Some(Running {
             seq: cx.next_seq - 1,
@@ -49,7 +53,18 @@ impl Document {
             id: cx.compute(Job::Document(DocumentJob::Work(Box::new(work)))),
             asked,
             new,
+            requests,
         });
+    }
+
+    /// A client id that the document does not know: 32 random bits, as those of Yjs.
+    fn fresh_client(&self, cx: &Cx<'_>) -> u64 {
+        let known = self.seen().state_vector();
+        let mut client = cx.seed & 0xffff_ffff;
+        while client == 0 || known.get(client) > 0 {
+            client = (client + 1) & 0xffff_ffff;
+        }
+        client
     }
 
     /// The sync steps 1 about this document that were not answered.
@@ -86,7 +101,8 @@ impl Document {
             lost => {
                 let why = lost.and_then(|worked| worked.broken);
                 let why = why.as_deref().unwrap_or("its job panicked");
-                return self.become_broken(why, cx);
+                self.become_broken(why, cx);
+                return self.refuse_requests(running.requests, cx);
             }
         };
         let given: Vec<_> = self.tail.drain(..running.given).collect();
@@ -117,6 +133,7 @@ impl Document {
         for ((session, asked), (_, update)) in running.asked.into_iter().zip(worked.diffs) {
             self.say_asked(session, &asked, &unparked, update, cx);
         }
+        self.give_answers(running.requests, worked.answers, cx);
         self.work(cx);
     }
 

@@ -1,0 +1,56 @@
+//! What a room wants done outside of it, and how the end comes back: as an order.
+
+use std::sync::Arc;
+
+use greenroom_core::room::StoreTask;
+use greenroom_core::room::job::{ComputeId, Job};
+use greenroom_core::store::{StoreReply, StoreRequest};
+use greenroom_service::{TaskId, TaskSpec};
+use tokio::sync::mpsc;
+
+use crate::edge::Edge;
+use crate::mail::Order;
+
+/// Runs a room's errands.
+pub(crate) struct Errands {
+    edge: Arc<Edge>,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+impl Errands {
+    /// For the room that takes these orders.
+    pub(crate) fn new(edge: Arc<Edge>, orders: mpsc::UnboundedSender<Order>) -> Self {
+        Self { edge, orders }
+    }
+
+    /// Asks the store; `answered` is called with its reply first.
+    pub(crate) fn ask_store(
+        &self,
+        task: StoreTask,
+        request: StoreRequest,
+        answered: impl FnOnce(&StoreReply) + Send + 'static,
+    ) {
+        let orders = self.orders.clone();
+        self.edge.ask_store(request, move |reply| {
+            answered(&reply);
+            // A room that ended meanwhile has no use for it; so below.
+            let _ = orders.send(Order::StoreDone(task, Box::new(reply)));
+        });
+    }
+
+    /// Runs a job on the pool.
+    pub(crate) fn compute(&self, id: ComputeId, job: Job) {
+        let orders = self.orders.clone();
+        self.edge.compute(job, move |done| {
+            let _ = orders.send(Order::ComputeDone(id, Box::new(done)));
+        });
+    }
+
+    /// Runs a service's task.
+    pub(crate) fn run_task(&self, id: TaskId, spec: TaskSpec) {
+        let orders = self.orders.clone();
+        self.edge.run_task(spec, move |result| {
+            let _ = orders.send(Order::TaskDone(id, Box::new(result)));
+        });
+    }
+}
