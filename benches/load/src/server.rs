@@ -103,7 +103,8 @@ impl Server {
         let page = http(self.address, "GET", "/metrics", "").ok()?.1;
         page.lines()
             .find_map(|line| line.strip_prefix("greenroom_store_commits_total"))
-            .and_then(|value| value.trim().parse::<f64>().ok())
+            // Behind its labels.
+            .and_then(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
             .map(|value| value as u64)
     }
 

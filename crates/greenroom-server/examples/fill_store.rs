@@ -98,6 +98,7 @@ fn append(room: &RoomId, lease: Lease, first_seq: u64) -> StoreRequest {
         },
         queue: vec![],
         urgent: false,
+        wait_ms: 0,
     })
 }
 

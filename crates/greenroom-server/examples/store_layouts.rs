@@ -218,6 +218,7 @@ fn measure_store(directory: &Path, per_commit: i64) -> Outcome<()> {
                 meta: MetaChange::default(),
                 queue: vec![],
                 urgent: true,
+                wait_ms: 0,
             }));
             *seq += 1;
         }

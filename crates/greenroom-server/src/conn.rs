@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::codec::Item;
 use crate::edge::Clock;
 use crate::link::Conn;
-use crate::mail::{Heard, Mail};
+use crate::mail::Mail;
 use crate::meters::{self, Meters};
 use crate::pulse::{Beat, Pulse};
 use crate::reader::{ConnReader, ReadError, Received};
@@ -215,6 +215,9 @@ impl ConnTask {
         }
         items.shrink_to(ITEMS_KEPT);
         self.items = items;
+        if let Some(ended) = self.hand_over().await {
+            return Some(ended);
+        }
         match fed {
             Ok(()) => None,
             Err(ReadError::Io(_)) => Some(Ended::Gone),
@@ -253,14 +256,21 @@ impl ConnTask {
         self.message(message).await
     }
 
-    /// Counts a message; one that comes too fast delays reading: the peer's own socket fills up,
-    /// nobody else waits.
-    async fn spend(&mut self) {
-        if let Some(pause) = self.pulse.spend(self.now) {
-            meters::limit_hit("messages_per_s_max");
-            tokio::time::sleep(pause).await;
-            self.now = Instant::now();
+    /// Hands what was decoded to the room.
+    async fn hand_over(&mut self) -> Option<Ended> {
+        if self.messages.is_empty() {
+            return None;
         }
+        let Membership { room, session } = &self.membership;
+        let sent = room
+            .send_messages(*session, &mut self.messages, self.now)
+            .await;
+        self.messages.shrink_to(ITEMS_KEPT);
+        if sent.is_err() {
+            self.conn.close(CloseReason::Shutdown);
+            return Some(Ended::Closing);
+        }
+        None
     }
 
     async fn message(&mut self, message: Message) -> Option<Ended> {
@@ -268,31 +278,34 @@ impl ConnTask {
         self.meters
             .bytes_received
             .increment(message.payload().len() as u64);
-        let decoded = protocol::decode(self.protocol, message, &self.limits, &mut self.messages);
-        let mut messages = std::mem::take(&mut self.messages);
-        for message in messages.drain(..) {
-            // Each by itself: a frame may hold many, and it is they that the room has to handle.
-            self.spend().await;
-            let Membership { room, session } = &self.membership;
-            let heard = Heard {
-                at: self.now,
-                message,
-            };
-            let mail = Mail::Message(*session, Box::new(heard));
-            if room.send(mail).await.is_err() {
-                self.conn.close(CloseReason::Shutdown);
-                return Some(Ended::Closing);
+        let mut counted = self.messages.len();
+        let outcome = protocol::decode(self.protocol, message, &self.limits, &mut self.messages);
+        // Each by itself: a frame may hold many, and it is they that the room has to handle.
+        while counted < self.messages.len() {
+            let pause = self.pulse.spend(self.now);
+            if pause.is_some() || counted >= self.limits.turn_inputs_max {
+                let rest = self.messages.split_off(counted);
+                if let Some(ended) = self.hand_over().await {
+                    return Some(ended);
+                }
+                (self.messages, counted) = (rest, 0);
             }
-        }
-        messages.shrink_to(ITEMS_KEPT);
-        self.messages = messages;
-        match decoded {
-            Ok(()) => None,
-            Err(reason) => {
-                self.conn.close(reason);
-                Some(Ended::Closing)
+            // One that comes too fast delays reading: the peer's own socket fills up, nobody else
+            // waits.
+            if let Some(pause) = pause {
+                meters::limit_hit("messages_per_s_max");
+                tokio::time::sleep(pause).await;
+                self.now = Instant::now();
             }
+            counted += 1;
         }
+        let Err(reason) = outcome else { return None };
+        // What came before was right.
+        if let Some(ended) = self.hand_over().await {
+            return Some(ended);
+        }
+        self.conn.close(reason);
+        Some(Ended::Closing)
     }
 
     fn beat(&mut self) -> Option<Ended> {

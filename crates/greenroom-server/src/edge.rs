@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use crate::codec;
 use crate::compute::ComputePool;
 use crate::meters::RoomMeters;
+use crate::rounds::Rounds;
 use crate::settings::{Kind, Settings};
 use crate::store::StoreHandle;
 use crate::waker::Waker;
@@ -80,6 +81,7 @@ pub(crate) struct Edge {
     pub(crate) clock: Clock,
     pub(crate) node: NodeId,
     pub(crate) waker: Waker,
+    pub(crate) rounds: Rounds,
     store: StoreHandle,
     compute: ComputePool,
     runners: HashMap<String, Arc<TaskRunner>>,
@@ -102,6 +104,7 @@ impl Edge {
             clock: Clock::new(),
             node: NodeId(1),
             waker: Waker::default(),
+            rounds: Rounds::default(),
             store,
             compute,
             runners,
@@ -170,15 +173,22 @@ impl Edge {
 
     /// Asks the store; `done` is called from its thread.
     pub(crate) fn ask_store(
-        &self,
+        self: &Arc<Self>,
         request: StoreRequest,
-        done: impl FnOnce(StoreReply) + Send + 'static,
+        done: impl FnOnce(&Self, StoreReply) + Send + 'static,
     ) {
+        let edge = Arc::clone(self);
+        let done = move |reply| done(&edge, reply);
         // A room has one append under way, so that waiting in a task keeps its order.
         if let Err(busy) = self.store.try_submit(request, Box::new(done)) {
             let store = self.store.clone();
             self.spawn(async move { store.submit(busy.request, busy.reply).await });
         }
+    }
+
+    /// Somebody waits for what the store has.
+    pub(crate) fn hurry_store(&self) {
+        self.store.hurry();
     }
 
     /// Asks the store and waits for its reply.

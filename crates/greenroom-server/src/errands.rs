@@ -1,6 +1,7 @@
-//! What a room wants done outside of it, and how the end comes back: as an order.
+//! What a room wants done outside of it, and how the end comes back: the store's answers to
+//! the cell, the others as orders.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use greenroom_core::room::StoreTask;
 use greenroom_core::room::job::{ComputeId, Job};
@@ -10,17 +11,23 @@ use tokio::sync::mpsc;
 
 use crate::edge::Edge;
 use crate::mail::Order;
+use crate::room_cell::RoomCell;
 
 /// Runs a room's errands.
 pub(crate) struct Errands {
     edge: Arc<Edge>,
+    room: Weak<RoomCell>,
     orders: mpsc::UnboundedSender<Order>,
 }
 
 impl Errands {
     /// For the room that takes these orders.
-    pub(crate) fn new(edge: Arc<Edge>, orders: mpsc::UnboundedSender<Order>) -> Self {
-        Self { edge, orders }
+    pub(crate) fn new(
+        edge: Arc<Edge>,
+        room: Weak<RoomCell>,
+        orders: mpsc::UnboundedSender<Order>,
+    ) -> Self {
+        Self { edge, room, orders }
     }
 
     /// Asks the store; `answered` is called with its reply first.
@@ -30,11 +37,16 @@ impl Errands {
         request: StoreRequest,
         answered: impl FnOnce(&StoreReply) + Send + 'static,
     ) {
-        let orders = self.orders.clone();
-        self.edge.ask_store(request, move |reply| {
+        let room = Weak::clone(&self.room);
+        self.edge.ask_store(request, move |edge, reply| {
             answered(&reply);
             // A room that ended meanwhile has no use for it; so below.
-            let _ = orders.send(Order::StoreDone(task, Box::new(reply)));
+            if room
+                .upgrade()
+                .is_some_and(|room| room.answered(task, reply))
+            {
+                edge.rounds.call(room, Order::Look);
+            }
         });
     }
 

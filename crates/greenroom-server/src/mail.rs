@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use greenroom_core::close_reason::CloseReason;
 use greenroom_core::protocol::ClientMessage;
+use greenroom_core::registry::Instance;
+use greenroom_core::room::Drain;
 use greenroom_core::room::job::{ComputeId, JobDone};
 use greenroom_core::room::request::{Caller, Reply, Request};
 use greenroom_core::room::session::Hello;
-use greenroom_core::room::{Drain, StoreTask};
-use greenroom_core::store::StoreReply;
-use greenroom_service::{SessionId, TaskId, TaskResult};
+use greenroom_service::{Millis, SessionId, TaskId, TaskResult};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::desk::{Desk, Watcher};
+use crate::desk::Watcher;
 use crate::link::Conn;
 
 /// What sessions put into a room's mailbox; waits while the room loads. Boxed, because a channel
@@ -36,19 +36,21 @@ pub(crate) struct Heard {
 
 /// What reaches a room at once, whatever it is doing. Boxed as [`Mail`].
 pub(crate) enum Order {
-    StoreDone(StoreTask, Box<StoreReply>),
     ComputeDone(ComputeId, Box<JobDone>),
     TaskDone(TaskId, Box<TaskResult>),
     Writable(SessionId),
     Drain(Drain),
+    /// The time has come that the room asked for.
+    Alarm(Millis),
+    /// The store has answered, or somebody else's turn gave the room's task something to do.
+    Look,
 }
 
-/// A room's ends of its channels, and its own way to be told of what it asked for.
+/// The ends of a room's channels that its task reads.
 pub(crate) struct Inboxes {
+    pub(crate) instance: Instance,
     pub(crate) mail: mpsc::Receiver<Mail>,
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
-    pub(crate) send_order: mpsc::UnboundedSender<Order>,
-    pub(crate) desk: Desk,
 }
 
 /// Closes a mailbox; whoever sits in it was never let in.

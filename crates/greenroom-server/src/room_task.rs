@@ -1,125 +1,96 @@
-//! The one place where IO meets a room: a task that owns it, hands it inputs and carries out its
-//! outputs.
+//! The one place where IO meets a room: its turns. A turn hands the room what has come, carries out
+//! what the room wants done, and writes what it wants sent. Who runs a turn when: `room_cell.rs`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use greenroom_core::close_reason::CloseReason;
 use greenroom_core::registry::Instance;
 use greenroom_core::room::{Input, Output, Room, RoomConfig, RoomState, Stopped};
 use greenroom_service::{Millis, RoomId};
-use tokio::time::Instant;
+use tokio::sync::mpsc;
 
 use crate::desk::Desk;
 use crate::edge::Edge;
 use crate::errands::Errands;
-use crate::mail::{Inboxes, Mail, Order, turn_away_unread};
+use crate::mail::{Mail, Order};
 use crate::meters::RoomMeters;
+use crate::room_cell::RoomCell;
 use crate::rooms::Rooms;
 use crate::seats::Seats;
 
-/// Runs a room from its load to its stop.
-pub(crate) async fn run(rooms: Arc<Rooms>, id: RoomId, instance: Instance, inboxes: Inboxes) {
-    let _watch = rooms.watch(&id, instance);
-    let edge = Arc::clone(rooms.edge());
-    let config = RoomConfig {
-        id: id.clone(),
-        node: edge.node,
-        limits: edge.settings.limits.clone(),
-        seed: edge.random(),
-    };
-    let now = edge.clock.now();
-    let meters = edge.meters(&id);
-    let Inboxes {
-        mut mail,
-        mut orders,
-        send_order,
-        desk,
-    } = inboxes;
-    let mut task = RoomTask {
-        room: edge.room(config, now),
-        errands: Errands::new(Arc::clone(&edge), send_order.clone()),
-        edge,
-        rooms,
-        id,
-        instance,
-        seats: Seats::new(send_order),
-        meters,
-        desk,
-        live: false,
-        now,
-    };
-    let mut alarm = std::pin::pin!(tokio::time::sleep_until(task.alarm_at()));
-    while !task.carry_out() {
-        let at = task.alarm_at();
-        if at != alarm.deadline() {
-            alarm.as_mut().reset(at);
-        }
-        // Receiving is cancel-safe.
-        let woken = tokio::select! {
-            biased;
-            Some(order) = orders.recv() => Woken::Order(order),
-            Some(mail) = mail.recv(), if task.room.accepts() => Woken::Mail(mail),
-            () = alarm.as_mut() => Woken::Alarm,
-        };
-        // One turn has one time.
-        task.now = task.edge.clock.now();
-        task.meters.turn_begins(mail.len());
-        match woken {
-            Woken::Order(order) => task.order(order),
-            Woken::Mail(mail) => task.mail(mail),
-            Woken::Alarm => task.input(Input::Timeout),
-        }
-        for _ in 1..task.edge.settings.limits.turn_inputs_max {
-            if let Ok(order) = orders.try_recv() {
-                task.order(order);
-            } else if task.room.accepts()
-                && let Ok(mail) = mail.try_recv()
-            {
-                task.mail(mail);
-            } else {
-                break;
-            }
-        }
-        task.meters.handled(&task.room);
-    }
-    turn_away_unread(mail);
-}
-
-/// What a turn begins with.
-enum Woken {
-    Order(Order),
-    Mail(Mail),
-    Alarm,
-}
-
-struct RoomTask {
-    room: Room,
+/// A room and what its turns need.
+pub(crate) struct Turns {
+    pub(crate) room: Room,
     edge: Arc<Edge>,
     rooms: Arc<Rooms>,
     id: RoomId,
     instance: Instance,
-    errands: Errands,
+    cell: Weak<RoomCell>,
+    orders: mpsc::UnboundedSender<Order>,
     seats: Seats,
-    meters: RoomMeters,
+    errands: Errands,
     desk: Desk,
+    pub(crate) meters: RoomMeters,
     live: bool,
+    /// The room is over.
+    pub(crate) ended: bool,
+    /// The room's task leaves the mailbox alone until the room accepts what is in it.
+    pub(crate) task_waits_for_room: bool,
+    /// When the room will be called, each earlier than the one before.
+    alarms: Vec<Millis>,
     /// Room time of this turn.
     now: Millis,
 }
 
-impl RoomTask {
-    /// When the room wants to be called; a time that does not come when it does not.
-    fn alarm_at(&self) -> Instant {
-        let clock = self.edge.clock;
-        let at = self.room.poll_timeout();
-        at.map_or_else(|| clock.far(), |at| clock.instant(at))
+impl Turns {
+    /// Of a room that begins to load.
+    pub(crate) fn new(
+        rooms: &Arc<Rooms>,
+        id: &RoomId,
+        instance: Instance,
+        cell: Weak<RoomCell>,
+        desk: Desk,
+        orders: mpsc::UnboundedSender<Order>,
+    ) -> Self {
+        let edge = Arc::clone(rooms.edge());
+        let config = RoomConfig {
+            id: id.clone(),
+            node: edge.node,
+            limits: edge.settings.limits.clone(),
+            seed: edge.random(),
+        };
+        let now = edge.clock.now();
+        Self {
+            room: edge.room(config, now),
+            meters: edge.meters(id),
+            seats: Seats::new(orders.clone()),
+            errands: Errands::new(Arc::clone(&edge), Weak::clone(&cell), orders.clone()),
+            desk,
+            edge,
+            rooms: Arc::clone(rooms),
+            id: id.clone(),
+            instance,
+            cell,
+            orders,
+            live: false,
+            ended: false,
+            task_waits_for_room: true,
+            alarms: Vec::new(),
+            now,
+        }
     }
 
-    fn input(&mut self, input: Input) {
+    /// Begins a turn, with so much mail waiting. One turn has one time.
+    pub(crate) fn begin(&mut self, mail_waiting: usize) {
+        self.now = self.edge.clock.now();
+        self.meters.turn_begins(mail_waiting);
+    }
+
+    pub(crate) fn input(&mut self, input: Input) {
         self.room.handle_input(self.now, input);
     }
 
-    fn mail(&mut self, mail: Mail) {
+    pub(crate) fn mail(&mut self, mail: Mail) {
         let input = match mail {
             Mail::Join(session, hello, conn) => {
                 self.seats.add(session, conn);
@@ -139,20 +110,25 @@ impl RoomTask {
         self.input(input);
     }
 
-    fn order(&mut self, order: Order) {
+    pub(crate) fn order(&mut self, order: Order) {
         match order {
-            Order::StoreDone(task, reply) => self.input(Input::StoreDone(task, *reply)),
             Order::ComputeDone(id, done) => self.input(Input::ComputeDone(id, *done)),
             Order::TaskDone(id, result) => self.input(Input::TaskDone(id, *result)),
             Order::Drain(why) => self.input(Input::Drain(why)),
             Order::Writable(session) => {
                 self.seats.unblock(session, &mut self.room, self.now);
             }
+            Order::Alarm(at) => {
+                self.alarms.retain(|alarm| *alarm != at);
+                self.input(Input::Timeout);
+            }
+            Order::Look => {}
         }
     }
 
-    /// Does what the room wants done; true when it is over.
-    fn carry_out(&mut self) -> bool {
+    /// Does what the room wants done.
+    pub(crate) fn carry_out(&mut self) {
+        self.meters.handled(&self.room);
         while let Some(output) = self.room.poll_output() {
             match output {
                 Output::Flush(session) => self.seats.flush(session, &mut self.room, self.now),
@@ -166,28 +142,46 @@ impl RoomTask {
                     let answered = self.meters.asked(&request);
                     self.errands.ask_store(task, request, answered);
                 }
+                Output::HurryStore => self.edge.hurry_store(),
                 Output::Compute(id, job) => self.errands.compute(id, job),
                 Output::Task(id, spec) => self.errands.run_task(id, spec),
                 Output::Idle => self.rooms.idle(&self.id, self.instance),
                 Output::Note(text) => self.meters.note(&self.id, &text),
-                Output::Stopped(why) => {
-                    self.stopped(&why);
-                    return true;
-                }
+                Output::Stopped(why) => return self.stopped(&why),
             }
         }
         self.seats.settle();
         self.meters.turn_ends(&self.room);
         self.desk.count(self.room.session_count());
+        self.set_alarm();
         if !self.live && self.room.state() == RoomState::Live {
             self.live = true;
             self.meters.live(&self.id);
             self.rooms.loaded(&self.id, self.instance);
         }
-        false
+    }
+
+    /// Asks to be called when the room wants to be, unless that happens before anyway.
+    fn set_alarm(&mut self) {
+        let Some(at) = self.room.poll_timeout() else {
+            return;
+        };
+        if self.alarms.last().is_none_or(|alarm| at < *alarm) {
+            self.alarms.push(at);
+            self.edge.rounds.alarm(at, Weak::clone(&self.cell));
+        }
+    }
+
+    /// After a turn that was not the task's: wakes the task when it has something to do by it.
+    pub(crate) fn call_task(&mut self) {
+        if self.ended || (self.task_waits_for_room && self.room.accepts()) {
+            self.task_waits_for_room = false;
+            let _ = self.orders.send(Order::Look);
+        }
     }
 
     fn stopped(&mut self, why: &Stopped) {
+        self.ended = true;
         if let Some(at) = self.room.next_wake() {
             self.edge.waker.wake_at(at, self.id.clone());
         }

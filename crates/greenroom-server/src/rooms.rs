@@ -4,23 +4,25 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use greenroom_core::protocol::ClientMessage;
 use greenroom_core::registry::{Action, Ended, Instance, Refused, Registry, Waiter};
 use greenroom_core::room::{Drain, Stopped};
 use greenroom_service::{RoomId, SessionId};
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::desk::Desk;
 use crate::edge::{Clock, Edge};
-use crate::mail::{Inboxes, Mail, Order};
+use crate::mail::{Heard, Inboxes, Mail, Order};
 use crate::meters::table;
-use crate::room_task;
+use crate::room_cell::{self, RoomCell};
 use crate::spans;
 
 /// The ways into a room's task.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Handle {
     mailbox: mpsc::Sender<Mail>,
-    orders: mpsc::UnboundedSender<Order>,
+    cell: Arc<RoomCell>,
     /// How many sessions are in the room, as of its last turn.
     sessions: Arc<AtomicUsize>,
 }
@@ -62,6 +64,29 @@ impl RoomRef {
     /// The room's name.
     pub(crate) fn id(&self) -> &RoomId {
         &self.room
+    }
+
+    /// Hands over what a session sent, received at `at`, all at once: to the room itself if it is free, else into its
+    /// mailbox, waiting while that is full.
+    pub(crate) async fn send_messages(
+        &self,
+        session: SessionId,
+        messages: &mut Vec<ClientMessage>,
+        at: Instant,
+    ) -> Result<(), RoomEnded> {
+        // What waits in the mailbox came before.
+        if self.mailbox_is_empty() && self.handle.cell.messages(session, messages, at).is_ok() {
+            return Ok(());
+        }
+        for message in messages.drain(..) {
+            let heard = Box::new(Heard { at, message });
+            self.send(Mail::Message(session, heard)).await?;
+        }
+        Ok(())
+    }
+
+    fn mailbox_is_empty(&self) -> bool {
+        self.handle.mailbox.capacity() == self.handle.mailbox.max_capacity()
     }
 
     /// Puts an input into the mailbox; waits while it is full.
@@ -182,7 +207,7 @@ impl Rooms {
             let (running, actions) = inner.registry.stop();
             for instance in running {
                 if let Some(handle) = inner.handles.get(&instance) {
-                    let _ = handle.orders.send(Order::Drain(Drain::Shutdown));
+                    handle.cell.post(Order::Drain(Drain::Shutdown));
                 }
             }
             for action in actions {
@@ -231,19 +256,20 @@ impl Rooms {
                     // room itself, or is one per session.
                     let (send_order, orders) = mpsc::unbounded_channel();
                     let sessions = Arc::new(AtomicUsize::new(0));
+                    let desk = Desk::new(Arc::clone(&sessions));
+                    let cell = RoomCell::new(self, &room, instance, desk, send_order);
                     let handle = Handle {
                         mailbox,
-                        orders: send_order.clone(),
-                        sessions: Arc::clone(&sessions),
+                        cell: Arc::clone(&cell),
+                        sessions,
                     };
                     inner.handles.insert(instance, handle);
                     let inboxes = Inboxes {
+                        instance,
                         mail,
                         orders,
-                        send_order,
-                        desk: Desk::new(sessions),
                     };
-                    let task = room_task::run(Arc::clone(self), room, instance, inboxes);
+                    let task = room_cell::run(Arc::clone(self), cell, room, inboxes);
                     self.edge.spawn(task);
                 }
                 Action::Grant(waiter, instance) => {
@@ -260,7 +286,7 @@ impl Rooms {
                 Action::Refuse(waiter, why) => answer(inner, waiter, Err(why)),
                 Action::Drain(instance) => {
                     if let Some(handle) = inner.handles.get(&instance) {
-                        let _ = handle.orders.send(Order::Drain(Drain::Unload));
+                        handle.cell.post(Order::Drain(Drain::Unload));
                     }
                 }
             }

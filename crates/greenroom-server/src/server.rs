@@ -10,7 +10,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use greenroom_core::store::{ListFilter, StoreReply, StoreRequest};
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -21,10 +24,10 @@ use crate::edge::{Edge, TaskRunner};
 use crate::meters;
 use crate::pace::Pace;
 use crate::rooms::Rooms;
-use crate::router;
 use crate::settings::{DataPlace, Settings};
 use crate::store::{DataDirectory, OpenError, SqliteStore, StoreHandle, StoreThread, ThreadLimits};
 use crate::waking;
+use crate::{rounds, router};
 
 /// How long a peer may take for the head of a request.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -139,6 +142,7 @@ impl Server {
         rooms
             .edge()
             .spawn(meters::watch_lag(Arc::clone(rooms.edge())));
+        rooms.edge().spawn(rounds::run(Arc::clone(rooms.edge())));
         Ok(Self {
             listener,
             addr,
@@ -199,14 +203,16 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        let router = self
-            .router
-            .clone()
-            .layer(axum::Extension(ConnectInfo(peer)));
+        // A layer of the router would be built anew, with all its routes, for each connection.
+        let router = TowerToHyperService::new(self.router.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.call(request)
+        });
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_DEADLINE)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+            .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let edge = Arc::clone(self.rooms.edge());
         self.rooms.edge().spawn(async move {

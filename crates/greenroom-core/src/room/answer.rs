@@ -313,7 +313,7 @@ impl Room {
     pub(super) fn reply(&mut self, id: RequestId, reply: Reply, gate: u64) {
         self.requests.open.remove(&id);
         if gate > self.journal.durable() {
-            self.journal.hurry(gate);
+            self.hurry(gate);
             self.requests.held.push((gate, id, reply));
         } else {
             self.outputs.push_back(Output::Reply(id, reply));

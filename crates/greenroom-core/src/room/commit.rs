@@ -6,6 +6,7 @@ use bytes::Bytes;
 use greenroom_service::{SessionId, To};
 
 use super::behaviour::{Effect, Slot, Visibility};
+use super::journal::Handed;
 use super::outbox::{Stamp, Stream};
 use super::request::Seen;
 use super::{Output, Phase, Room, Source, Stopped, StoreTask};
@@ -60,7 +61,7 @@ impl Room {
                 }
                 Effect::Close(id, reason) => {
                     let gate = self.gate(Visibility::Durable);
-                    self.journal.hurry(gate);
+                    self.hurry(gate);
                     self.outbox.close_after(id, reason, gate);
                 }
                 Effect::Tag(id, tag) => {
@@ -70,7 +71,7 @@ impl Room {
                 }
                 Effect::Task(id, spec) => {
                     let gate = self.gate(Visibility::Durable);
-                    self.journal.hurry(gate);
+                    self.hurry(gate);
                     self.tasks.push((gate, id, spec));
                 }
                 Effect::Compute(id, job) => self.outputs.push_back(Output::Compute(id, job)),
@@ -111,7 +112,7 @@ impl Room {
             0
         };
         if gate > 0 {
-            self.journal.hurry(gate);
+            self.hurry(gate);
         }
         match to {
             To::All => self.send_shared(message, gate, None, slot),
@@ -198,6 +199,24 @@ impl Room {
         }
     }
 
+    /// Somebody waits for record `seq`.
+    pub(super) fn hurry(&mut self, seq: u64) {
+        if self.journal.hurry(seq) {
+            self.outputs.push_back(Output::HurryStore);
+        }
+    }
+
+    /// Whether anything hangs on what the store answers next. While nothing does, its answers may
+    /// wait for the room's next turn, whatever that is for; a failure may not.
+    #[must_use]
+    pub fn awaits_store(&self) -> bool {
+        !matches!(self.phase, Phase::Live)
+            || self.is_watched
+            || self.journal.is_awaited()
+            || !self.snapshots.is_empty()
+            || self.asked.values().any(|asked| *asked != Asked::Append)
+    }
+
     /// Appends what waits, if it is due.
     pub(super) fn submit_due(&mut self) {
         if self.journal.is_due(self.now, &self.config.limits) && !self.requests.deletes() {
@@ -211,7 +230,7 @@ impl Room {
             return;
         }
         self.journal.resume();
-        self.journal.hurry(self.journal.head());
+        self.hurry(self.journal.head());
         self.submit_due();
     }
 
@@ -224,7 +243,12 @@ impl Room {
             .lease
             .expect("a room that has records has a lease");
         let task = self.fresh_task(Asked::Append);
-        let (first_seq, records, urgent) = self.journal.submit(task);
+        let Handed {
+            first_seq,
+            records,
+            urgent,
+            due_at,
+        } = self.journal.submit(self.now, &self.config.limits);
         let data = encode_row(
             lease.incarnation,
             lease.epoch,
@@ -244,6 +268,7 @@ impl Room {
             meta,
             queue: Vec::new(),
             urgent,
+            wait_ms: due_at.since(self.now),
         };
         self.outputs
             .push_back(Output::Store(task, StoreRequest::Append(append)));

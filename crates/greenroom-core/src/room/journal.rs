@@ -3,7 +3,6 @@
 
 use greenroom_service::Millis;
 
-use super::StoreTask;
 use crate::limits::Limits;
 use crate::store::Lease;
 use crate::store::envelope::Record;
@@ -25,10 +24,31 @@ pub(super) struct Journal {
     waiting_since: Option<Millis>,
     /// Somebody waits for what is waiting: do not wait for company.
     urgent: bool,
-    in_flight: Option<(StoreTask, u64)>,
+    in_flight: Option<InFlight>,
+    /// When an append was last handed over.
+    submitted_at: Option<Millis>,
     /// The store refused an append: no writes until then.
     resume_at: Option<Millis>,
     resume_ms: u64,
+}
+
+/// An append that the store has not answered.
+#[derive(Debug)]
+struct InFlight {
+    /// Its last record.
+    last: u64,
+    /// Somebody waits for it.
+    urgent: bool,
+}
+
+/// What is handed over.
+pub(super) struct Handed {
+    pub(super) first_seq: u64,
+    pub(super) records: Vec<Record>,
+    /// Somebody waits for it.
+    pub(super) urgent: bool,
+    /// Until when it may wait for company of other rooms.
+    pub(super) due_at: Millis,
 }
 
 impl Journal {
@@ -65,10 +85,25 @@ impl Journal {
         self.waiting_since.get_or_insert(now);
     }
 
-    /// Somebody waits for record `seq`.
-    pub(super) fn hurry(&mut self, seq: u64) {
+    /// Somebody waits for record `seq`. True when the store is to be told, because it has the
+    /// record and lets it wait for company.
+    pub(super) fn hurry(&mut self, seq: u64) -> bool {
         let submitted = self.head - self.waiting.len() as u64;
-        self.urgent |= seq > submitted;
+        if seq > submitted {
+            self.urgent = true;
+        }
+        match &mut self.in_flight {
+            Some(in_flight) if seq > self.durable && !in_flight.urgent => {
+                in_flight.urgent = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether anything hangs on the store's answer to the append in flight.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.waiting.is_empty() || self.in_flight.as_ref().is_some_and(|f| f.urgent)
     }
 
     /// When what waits is to be appended at the latest. Aligned to the window, so that the rooms
@@ -77,9 +112,8 @@ impl Journal {
         if self.in_flight.is_some() || self.resume_at.is_some() {
             return None;
         }
-        let since = self.waiting_since?;
         let window = limits.commit_window_ms.max(1);
-        Some(Millis((since.0 / window + 1) * window))
+        self.waiting_since.map(|since| window_end(since, window))
     }
 
     /// Whether what waits is to be appended now.
@@ -87,26 +121,39 @@ impl Journal {
         let Some(at) = self.due_at(limits) else {
             return false;
         };
-        self.urgent || at <= now || self.waiting_bytes >= limits.commit_bytes_max
+        // A record that comes alone is handed over at once and waits in the store instead: that
+        // saves its room a turn. A room that has many gathers them.
+        let window = limits.commit_window_ms;
+        let is_alone = self.submitted_at.is_some_and(|at| at.plus(window) <= now);
+        self.urgent || is_alone || at <= now || self.waiting_bytes >= limits.commit_bytes_max
     }
 
-    /// Hands over what waits, with the seq of its first record and whether somebody waits for it.
-    pub(super) fn submit(&mut self, task: StoreTask) -> (u64, Vec<Record>, bool) {
+    /// Hands over what waits.
+    pub(super) fn submit(&mut self, now: Millis, limits: &Limits) -> Handed {
         assert!(
             self.in_flight.is_none(),
             "one append at a time keeps the order"
         );
         let records = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
-        self.waiting_since = None;
+        let since = self.waiting_since.take().unwrap_or(now);
         let urgent = std::mem::take(&mut self.urgent);
-        self.in_flight = Some((task, self.head));
-        (self.head - records.len() as u64 + 1, records, urgent)
+        self.in_flight = Some(InFlight {
+            last: self.head,
+            urgent,
+        });
+        self.submitted_at = Some(now);
+        Handed {
+            first_seq: self.head - records.len() as u64 + 1,
+            records,
+            urgent,
+            due_at: window_end(since, limits.commit_window_ms.max(1)),
+        }
     }
 
     /// The append was answered: all up to the seq that this gives is durable.
     pub(super) fn appended(&mut self) -> u64 {
-        let (_, last) = self.in_flight.take().expect("an append was in flight");
+        let InFlight { last, .. } = self.in_flight.take().expect("an append was in flight");
         self.durable = last;
         self.resume_ms = 0;
         last
@@ -146,4 +193,9 @@ impl Journal {
     pub(super) fn resume(&mut self) -> bool {
         self.resume_at.take().is_some()
     }
+}
+
+/// The end of the commit window that `since` is in.
+fn window_end(since: Millis, window_ms: u64) -> Millis {
+    Millis((since.0 / window_ms + 1) * window_ms)
 }

@@ -111,6 +111,8 @@ pub enum Output {
     Seen(Seen),
     /// Ask the store.
     Store(StoreTask, StoreRequest),
+    /// Somebody waits for what the store has: let it wait for company no longer.
+    HurryStore,
     /// Run a job.
     Compute(ComputeId, Job),
     /// Start work outside.

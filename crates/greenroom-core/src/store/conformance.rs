@@ -164,6 +164,7 @@ fn plain(name: &str, lease: Lease, seq: u64) -> Append {
         },
         queue: vec![],
         urgent: true,
+        wait_ms: 0,
     }
 }
 

@@ -80,9 +80,11 @@ pub struct Append {
     pub meta: MetaChange,
     /// Put into the durable queue in the same transaction.
     pub queue: Vec<Bytes>,
-    /// Whether somebody waits for it. What nobody waits for may wait a little for company of other
-    /// rooms, to share their sync.
+    /// Whether somebody waits for it. What nobody waits for may wait for company of other rooms, to
+    /// share their sync.
     pub urgent: bool,
+    /// How long it may wait for company, in milliseconds.
+    pub wait_ms: u64,
 }
 
 impl Append {
@@ -319,10 +321,13 @@ impl StoreRequest {
         }
     }
 
-    /// Whether nobody waits for its reply, so that it may wait a little for company.
+    /// How long it may wait for company, in milliseconds; `None` when somebody waits for its reply.
     #[must_use]
-    pub const fn can_wait(&self) -> bool {
-        matches!(self, Self::Append(Append { urgent: false, .. }))
+    pub const fn wait_ms(&self) -> Option<u64> {
+        match self {
+            Self::Append(append) if !append.urgent => Some(append.wait_ms),
+            _ => None,
+        }
     }
 
     /// How many bytes of payload it carries, for limits on queues and batches.

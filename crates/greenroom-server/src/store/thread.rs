@@ -5,6 +5,7 @@
 //! anywhere on its way is answered by that.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
@@ -22,6 +23,9 @@ mod tests;
 /// Takes the reply, on the store's thread: it passes it on and returns.
 pub type Reply = Box<dyn FnOnce(StoreReply) + Send>;
 
+/// The longest that anything waits for company, whatever it says.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+
 /// What a request costs in the queue besides its payload.
 const REQUEST_BYTES: usize = 256;
 
@@ -36,8 +40,9 @@ pub struct ThreadLimits {
     pub batch_requests_max: usize,
     /// Payload after which no further request joins a transaction.
     pub batch_bytes_max: usize,
-    /// How long appends that nobody waits for wait for company: the rooms of a process end their
-    /// commit windows together, and come one after the other.
+    /// How long appends that nobody waits for wait for company at least: the rooms of a process end
+    /// their commit windows together, and come one after the other. Also how often the thread looks
+    /// who has come.
     pub company: Duration,
 }
 
@@ -74,6 +79,8 @@ pub struct StoreHandle {
     thread: Arc<OnceLock<Thread>>,
     /// The disk that it writes to.
     disk: Option<Arc<DiskWatch>>,
+    /// Somebody waits by now for what could wait when it was handed in.
+    hurried: Arc<AtomicBool>,
 }
 
 /// A request that was not taken, because the queue is full: wait, or refuse in turn.
@@ -150,12 +157,14 @@ impl StoreThread {
             health: Arc::clone(&health),
             thread: Arc::default(),
             disk: engine.disk(),
+            hurried: Arc::default(),
         };
         let desk = Desk::new(&engine);
         let limits = limits.clone();
+        let hurried = Arc::clone(&handle.hurried);
         let thread = std::thread::Builder::new()
             .name("greenroom-store".into())
-            .spawn(move || run(engine, messages, &limits, &health, &desk))?;
+            .spawn(move || run(engine, messages, &limits, &hurried, &health, &desk))?;
         let _ = handle.thread.set(thread.thread().clone());
         Ok(Self { handle, thread })
     }
@@ -193,7 +202,7 @@ impl StoreHandle {
             pending,
             bytes,
         });
-        let can_wait = job.request.can_wait();
+        let can_wait = job.request.wait_ms().is_some();
         // When the thread has ended, the job that comes back answers as it is dropped.
         let _ = self.queue.send(Message::Job(job)).await;
         if !can_wait {
@@ -212,7 +221,7 @@ impl StoreHandle {
         };
         match self.queue.try_reserve() {
             Ok(place) => {
-                let can_wait = request.can_wait();
+                let can_wait = request.wait_ms().is_some();
                 place.send(Message::Job(Box::new(Job {
                     request,
                     pending: Pending(Some(reply)),
@@ -273,8 +282,9 @@ impl StoreHandle {
         }
     }
 
-    /// Ends the thread's wait for company.
-    fn hurry(&self) {
+    /// Ends the thread's wait for company: somebody waits for something that was handed in.
+    pub fn hurry(&self) {
+        self.hurried.store(true, Ordering::Release);
         if let Some(thread) = self.thread.get() {
             thread.unpark();
         }
@@ -299,12 +309,13 @@ fn run(
     engine: impl Engine,
     mut messages: mpsc::Receiver<Message>,
     limits: &ThreadLimits,
+    hurried: &AtomicBool,
     health: &Mutex<Health>,
     desk: &Desk,
 ) {
     let mut engine = Some(engine);
     while let Some(first) = messages.blocking_recv() {
-        let (jobs, stop) = collect(first, &mut messages, limits);
+        let (jobs, stop) = collect(first, &mut messages, limits, hurried);
         // A stop may come alone: then there is nothing to commit.
         if !jobs.is_empty()
             && let Some(mut working) = engine.take()
@@ -328,31 +339,40 @@ fn collect(
     first: Message,
     messages: &mut mpsc::Receiver<Message>,
     limits: &ThreadLimits,
+    hurried: &AtomicBool,
 ) -> (Vec<Job>, bool) {
-    let started = Instant::now();
     let mut jobs = Vec::new();
     let mut bytes = 0;
     let mut next = Some(first);
-    let mut can_wait = true;
+    let mut wait_until = Instant::now() + WAIT_MAX;
     loop {
+        // Before the queue is looked at: whoever hurries has handed in before.
+        let mut can_wait = !hurried.swap(false, Ordering::AcqRel);
         while let Some(message) = next {
             let Message::Job(job) = message else {
                 return (jobs, true);
             };
             bytes += job.request.payload_bytes();
-            can_wait &= job.request.can_wait();
+            match job.request.wait_ms() {
+                None => can_wait = false,
+                Some(ms) => {
+                    let wait = Duration::from_millis(ms).max(limits.company);
+                    wait_until = wait_until.min(Instant::now() + wait);
+                }
+            }
             jobs.push(*job);
             if jobs.len() >= limits.batch_requests_max || bytes >= limits.batch_bytes_max {
                 return (jobs, false);
             }
             next = messages.try_recv().ok();
         }
-        let left = limits.company.saturating_sub(started.elapsed());
+        let left = wait_until.saturating_duration_since(Instant::now());
         if !can_wait || left.is_zero() {
             return (jobs, false);
         }
-        // Whoever hands in what cannot wait wakes the thread.
-        std::thread::park_timeout(left);
+        // Whoever hands in what cannot wait wakes the thread; who hands in what can wait less long
+        // is seen when it looks again.
+        std::thread::park_timeout(left.min(limits.company));
         next = messages.try_recv().ok();
     }
 }

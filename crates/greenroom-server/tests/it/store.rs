@@ -60,6 +60,7 @@ fn append(name: &str, lease: Lease, seq: u64, size: usize) -> StoreRequest {
         },
         queue: vec![],
         urgent: true,
+        wait_ms: 0,
     })
 }
 

@@ -44,8 +44,8 @@ fn who_waited_for_an_answer_when_the_room_was_built_anew_gets_one() {
     room.advance(200);
     room.hold_jobs();
     let mut bob = Editor::join(&mut room, 2, "");
-    ada.write(&mut room, "two ");
     room.fail_store(StoreError::Full);
+    ada.write(&mut room, "two ");
     room.advance(100);
     assert_eq!(room.state(), RoomState::Rebuilding);
     room.release_jobs();
@@ -197,6 +197,7 @@ fn planted(updates: &[Bytes], limits: Limits) -> TestRoom {
         },
         queue: vec![],
         urgent: true,
+        wait_ms: 0,
     });
     assert_eq!(room.store().handle(append), StoreReply::Done);
     room.release_store();

@@ -148,6 +148,7 @@ fn a_failing_room_fails_no_other_of_its_batch(kit: &mut Kit) {
         next_wake: Some(Millis(1)),
         queue: vec![Bytes::from_static(b"never")],
         urgent: true,
+        wait_ms: 0,
         ..plain("b", b, 7)
     });
     let replies = kit.0.handle_batch(vec![

@@ -37,6 +37,7 @@ fn append(lease: Lease, seq: u64) -> StoreRequest {
         },
         queue: vec![],
         urgent: true,
+        wait_ms: 0,
     })
 }
 

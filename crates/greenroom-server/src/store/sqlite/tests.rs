@@ -62,6 +62,7 @@ fn append(lease: Lease, seq: u64) -> StoreRequest {
         meta: MetaChange::default(),
         queue: vec![],
         urgent: true,
+        wait_ms: 0,
     })
 }
 
