@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::{printer, tidy};
-use needs::{ADVISORIES, DENY, NEXTEST, Need, WASM, WEB};
+use needs::{ADVISORIES, DENY, NEXTEST, Need, PYTHON, WASM, WEB};
 
 /// What `cargo xtask ci` runs, in this order: the quick ones first, the pages before the server
 /// that embeds them.
@@ -124,6 +124,7 @@ pub(crate) const SOAK: &[Step] = &[
             "fill_store",
         ],
     ),
+    call("rest", fuzz_rest).needs(&PYTHON),
     command("clients install", INSTALL_CLIENTS),
     call("clients", soak_clients),
     command("fuzz", &["bash", "fuzz/run.sh"]).with("FUZZ_SECONDS", "60"),
@@ -352,6 +353,11 @@ fn soak_clients(root: &Path) -> Result<bool> {
     let filler = format!("examples/fill_store{}", std::env::consts::EXE_SUFFIX);
     command.env("GREENROOM_FILL_STORE", beside_us(&filler)?);
     succeeds(command.env("GREENROOM_RUNS", "100"))
+}
+
+/// Holds the REST interface against its description, with requests that nobody thought of.
+fn fuzz_rest(root: &Path) -> Result<bool> {
+    succeeds(&mut on_binary(&["bash", "scripts/rest.sh"], root)?)
 }
 
 /// A command that is told where the binary is.

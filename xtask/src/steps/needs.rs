@@ -41,6 +41,12 @@ pub(super) const NEXTEST: Need = Need {
     hint: "`make setup` installs cargo-nextest",
 };
 
+pub(super) const PYTHON: Need = Need {
+    met: |_| quiet(&["python3", "-m", "venv", "--help"]),
+    missing: Missing::Skip,
+    hint: "needs python3 with venv, and a network that reaches PyPI the first time",
+};
+
 pub(super) const WASM: Need = Need {
     met: |_| has_wasm_target(),
     missing: Missing::FailInCi,
