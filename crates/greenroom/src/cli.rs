@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{BoolishValueParser, StyledStr};
+use clap::builder::StyledStr;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use greenroom_server::store::FreeLimits;
 
+use crate::config::{AnyFlags, DevFlags, ServeFlags};
 use crate::env_vars;
 use crate::exit_codes::ExitCode;
 use crate::printer::Printer;
@@ -25,6 +25,7 @@ Start
 Use
   token        Create and check keys and tokens                greenroom token new --user ada --room 'docs/*'
 Operate
+  config       Show, check and explain the configuration       greenroom config show
   health       Ask a server whether it is ready (for probes)   greenroom health
   backup       Copy a running store into a file                greenroom backup store.backup
   restore      Make a data directory out of a backup           greenroom restore store.backup --data ./data
@@ -90,7 +91,7 @@ pub(crate) enum Command {
   greenroom dev --listen 127.0.0.1:0       # on a free port
   greenroom dev --data :memory:            # keeps nothing
   greenroom dev --lan                      # for the phone next to you")]
-    Dev(DevOptions),
+    Dev(DevFlags),
     /// Run a server for others
     #[command(
         after_help = "Without a key it listens on this machine only. Keys come from `greenroom token init`, from \
@@ -100,10 +101,13 @@ Examples:
   greenroom token init && greenroom serve --listen 0.0.0.0:8080
   greenroom serve --data /var/lib/greenroom --origin https://app.example.com"
     )]
-    Serve(ServeOptions),
+    Serve(ServeFlags),
     /// Create and check keys and tokens
     #[command(subcommand, arg_required_else_help = true)]
     Token(TokenCommand),
+    /// Show, check and explain the configuration
+    #[command(subcommand, arg_required_else_help = true)]
+    Config(ConfigCommand),
     /// Ask a server whether it is ready (for probes)
     #[command(after_help = "Exit codes: 0 ready, 3 not ready, 1 not reachable.
 
@@ -147,75 +151,52 @@ Examples:
     Reference(ReferenceOptions),
 }
 
-/// What `dev` and `serve` share.
-#[derive(Args, Debug)]
-pub(crate) struct ServerOptions {
-    /// Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8080, or PORT]
-    #[arg(long, value_name = "ADDR:PORT", env = env_vars::LISTEN, hide_env_values = true)]
-    pub(crate) listen: Option<String>,
-    /// Pages that may connect: `https://app.example.com`, `*.example.com` or `*`; repeatable
-    #[arg(long, value_name = "ORIGIN", value_delimiter = ',',
-          env = env_vars::ORIGIN, hide_env_values = true)]
-    pub(crate) origin: Vec<String>,
-    /// What rooms are, by name: `counter/*=counter` (kinds: collab, relay, echo, counter); repeatable
-    #[arg(long, value_name = "PATTERN=KIND", value_delimiter = ',',
-          env = env_vars::ROOMS, hide_env_values = true)]
-    pub(crate) rooms: Vec<String>,
-    /// Compress what connections that ask for it are sent: fewer bytes for more processor time
-    #[arg(long, env = env_vars::COMPRESSION, hide_env_values = true,
-          value_parser = BoolishValueParser::new())]
-    pub(crate) compression: bool,
-    /// Refuse writes while fewer bytes than this are free on the disk
-    #[arg(long, value_name = "N", default_value_t = FreeLimits::default().bytes_min,
-          env = env_vars::FREE_BYTES_MIN, hide_env_values = true)]
-    pub(crate) free_bytes_min: u64,
-    /// Refuse writes while less of the disk is free, if that is less than those bytes
-    #[arg(long, value_name = "N", default_value_t = FreeLimits::default().percent_min,
-          env = env_vars::FREE_PERCENT_MIN, hide_env_values = true,
-          value_parser = clap::value_parser!(u8).range(0..=90))]
-    pub(crate) free_percent_min: u8,
-    /// Form of the log; auto: text on a terminal, else JSON
-    #[arg(long, value_name = "FORM", default_value = "auto",
-          env = env_vars::LOG, hide_env_values = true)]
-    pub(crate) log: LogForm,
+/// The commands of `config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print the settings that a server would run with
+    #[command(
+        after_help = "What it prints is a file that says the same; secrets are left out.
+
+Examples:
+  greenroom config show --origin
+  greenroom config show --dev
+  greenroom config show --config greenroom.toml --json"
+    )]
+    Show(ConfigShowOptions),
+    /// Check a file
+    #[command(after_help = "Exit codes: 0 good, 2 not good.
+
+Examples:
+  greenroom config check greenroom.toml")]
+    Check(ConfigCheckOptions),
+    /// Print the JSON Schema of the file, for editors
+    #[command(after_help = "Examples:
+  greenroom config schema > greenroom.schema.json")]
+    Schema,
+    /// Print the reference of all options and variables, as Markdown
+    Reference,
 }
 
-/// The form of the log. The variants have no docs, as those of [`ColorWhen`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogForm {
-    Auto,
-    Text,
-    Json,
-}
-
-/// Options of `dev`.
+/// Options of `config show`.
 #[derive(Args, Debug)]
-pub(crate) struct DevOptions {
+pub(crate) struct ConfigShowOptions {
+    /// Those of `dev`, not of `serve`
+    #[arg(long)]
+    pub(crate) dev: bool,
+    /// With where each comes from
+    #[arg(long)]
+    pub(crate) origin: bool,
     #[command(flatten)]
-    pub(crate) server: ServerOptions,
-    /// Where data is kept; `:memory:` keeps nothing
-    #[arg(long, value_name = "DIR", default_value = "./.greenroom",
-          env = env_vars::DATA, hide_env_values = true)]
-    pub(crate) data: String,
-    /// Listen on every address, and answer the local network
-    #[arg(long, env = env_vars::LAN, hide_env_values = true,
-          value_parser = BoolishValueParser::new())]
-    pub(crate) lan: bool,
+    pub(crate) flags: AnyFlags,
 }
 
-/// Options of `serve`.
+/// Options of `config check`.
 #[derive(Args, Debug)]
-pub(crate) struct ServeOptions {
-    #[command(flatten)]
-    pub(crate) server: ServerOptions,
-    /// Where data is kept; `:memory:` keeps nothing
-    #[arg(long, value_name = "DIR", default_value = "./data",
-          env = env_vars::DATA, hide_env_values = true)]
-    pub(crate) data: String,
-    /// Ask nobody for a token: anyone who reaches the port can read and change every room
-    #[arg(long, env = env_vars::INSECURE, hide_env_values = true,
-          value_parser = BoolishValueParser::new())]
-    pub(crate) insecure: bool,
+pub(crate) struct ConfigCheckOptions {
+    /// The file, TOML or JSON
+    #[arg(value_name = "FILE")]
+    pub(crate) file: String,
 }
 
 /// The commands of `token`.

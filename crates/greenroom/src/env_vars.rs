@@ -1,43 +1,47 @@
-//! Every environment variable that the command reads.
+//! Every environment variable that the command reads, beside those of options, which are declared in
+//! `config/options.rs` and follow from `limits.rs` of the core.
 
-/// `--server`.
-pub(crate) const URL: &str = "GREENROOM_URL";
-/// `--token`.
-pub(crate) const TOKEN: &str = "GREENROOM_TOKEN";
-/// `--listen`.
-pub(crate) const LISTEN: &str = "GREENROOM_LISTEN";
-/// `--data`.
+/// A variable that is no option of the server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Variable {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What it means.
+    pub(crate) doc: &'static str,
+}
+
+macro_rules! variables {
+    ($($(#[doc = $doc:literal])+ $constant:ident = $name:literal;)+) => {
+        $($(#[doc = $doc])+ pub(crate) const $constant: &str = $name;)+
+
+        /// All of them, for the reference.
+        pub(crate) const ALL: &[Variable] = &[$(Variable {
+            name: $name,
+            doc: concat!($($doc),+),
+        }),+];
+    };
+}
+
+variables! {
+    /// `--config`: the configuration file, TOML or JSON.
+    CONFIG = "GREENROOM_CONFIG";
+    /// `--server`: the server that the tools talk to.
+    URL = "GREENROOM_URL";
+    /// `--token`: what the tools show to the server.
+    TOKEN = "GREENROOM_TOKEN";
+    /// Where systemd puts credentials: the file `greenroom.secret_key` in it holds a secret key.
+    CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY";
+    /// The port to listen on, as hosting platforms say it. It replaces the port of the file or of
+    /// the default; `--listen` and `GREENROOM_LISTEN` win.
+    PORT = "PORT";
+    /// No colours when set to anything (no-color.org).
+    NO_COLOR = "NO_COLOR";
+    /// Colours also where the output is no terminal, when set to anything but `0`.
+    CLICOLOR_FORCE = "CLICOLOR_FORCE";
+}
+
+/// `data`, also for the commands that are no server.
 pub(crate) const DATA: &str = "GREENROOM_DATA";
-/// `--origin`, several with commas between.
-pub(crate) const ORIGIN: &str = "GREENROOM_ORIGIN";
-/// `--rooms`, several with commas between.
-pub(crate) const ROOMS: &str = "GREENROOM_ROOMS";
-/// `--lan`: `1` or `0`, and what else means yes or no.
-pub(crate) const LAN: &str = "GREENROOM_LAN";
-/// `--insecure`: `1` or `0`, and what else means yes or no.
-pub(crate) const INSECURE: &str = "GREENROOM_INSECURE";
-/// `--compression`: `1` or `0`, and what else means yes or no.
-pub(crate) const COMPRESSION: &str = "GREENROOM_COMPRESSION";
-/// `--free-bytes-min`.
-pub(crate) const FREE_BYTES_MIN: &str = "GREENROOM_FREE_BYTES_MIN";
-/// `--free-percent-min`.
-pub(crate) const FREE_PERCENT_MIN: &str = "GREENROOM_FREE_PERCENT_MIN";
-/// `--log`.
-pub(crate) const LOG: &str = "GREENROOM_LOG";
-/// A secret key (`sk_..`). No flag, since every program on a machine sees the flags of all.
-pub(crate) const SECRET_KEY: &str = "GREENROOM_SECRET_KEY";
-/// A file that holds a secret key.
-pub(crate) const SECRET_KEY_FILE: &str = "GREENROOM_SECRET_KEY_FILE";
-/// Where systemd puts credentials; the file `greenroom.secret_key` in it holds a secret key.
-pub(crate) const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
-/// The port to listen on, as hosting platforms say it; `--listen` wins.
-pub(crate) const PORT: &str = "PORT";
-/// What is logged, in the words of `tracing-subscriber`'s `EnvFilter`.
-pub(crate) const RUST_LOG: &str = "RUST_LOG";
-/// No colours when set to anything (no-color.org).
-pub(crate) const NO_COLOR: &str = "NO_COLOR";
-/// Colours also where the output is no terminal, when set to anything but `0`.
-pub(crate) const CLICOLOR_FORCE: &str = "CLICOLOR_FORCE";
 
 /// The value of `name`; an empty one counts as none.
 pub(crate) fn get(name: &str) -> Option<String> {

@@ -1,6 +1,6 @@
 //! What a command ends with when it cannot go on: what happened, what to do, which exit code.
 
-use greenroom_server::auth::{KeysFileError, OriginRuleError, RandomnessError};
+use greenroom_server::auth::{KeysFileError, RandomnessError};
 
 use crate::exit_codes::ExitCode;
 
@@ -11,8 +11,12 @@ pub(crate) struct Failure {
     pub(crate) code: ExitCode,
     /// What happened, without `error:` and without a full stop.
     pub(crate) message: String,
+    /// The place in a file that it is about, shown between the message and the hints.
+    pub(crate) excerpt: Option<String>,
     /// What to type, each on a `hint:` line.
     pub(crate) hints: Vec<String>,
+    /// What else is wrong, told after this.
+    pub(crate) also: Vec<Self>,
 }
 
 impl Failure {
@@ -21,7 +25,9 @@ impl Failure {
         Self {
             code: ExitCode::Failed,
             message: message.into(),
+            excerpt: None,
             hints: Vec::new(),
+            also: Vec::new(),
         }
     }
 
@@ -59,11 +65,5 @@ impl From<KeysFileError> for Failure {
 impl From<RandomnessError> for Failure {
     fn from(error: RandomnessError) -> Self {
         Self::failed(error.to_string())
-    }
-}
-
-impl From<OriginRuleError> for Failure {
-    fn from(error: OriginRuleError) -> Self {
-        Self::usage(error.to_string()).hint(error.hint())
     }
 }

@@ -1,14 +1,11 @@
 //! Where signing keys come from: the data directory, and the environment.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use greenroom_server::auth::{Keys, SecretKey, keys_path, read_keys};
 
-use crate::env_vars;
+use crate::config::{self, Environment};
 use crate::failure::Failure;
-
-/// The file in systemd's credentials directory that holds a secret key.
-const CREDENTIAL_NAME: &str = "greenroom.secret_key";
 
 /// Where the token commands look when they are told nothing: a server's directory, then `dev`'s.
 const USUAL_DIRECTORIES: [&str; 2] = ["./data", "./.greenroom"];
@@ -21,7 +18,7 @@ pub(crate) const HINT_CREATE: &str =
 ///
 /// # Errors
 /// When the environment names a key that cannot be read or is none.
-pub(crate) fn with_environment(keys: Keys) -> Result<Keys, Failure> {
+fn with_environment(keys: Keys) -> Result<Keys, Failure> {
     Ok(match secret_key_of_environment()? {
         Some(key) => keys.with(key),
         None => keys,
@@ -57,32 +54,5 @@ pub(crate) fn for_tokens(data: Option<&str>) -> Result<Keys, Failure> {
 }
 
 fn secret_key_of_environment() -> Result<Option<SecretKey>, Failure> {
-    if let Some(text) = env_vars::get(env_vars::SECRET_KEY) {
-        return parse(&text, env_vars::SECRET_KEY).map(Some);
-    }
-    if let Some(path) = env_vars::get(env_vars::SECRET_KEY_FILE) {
-        return read_file(Path::new(&path), env_vars::SECRET_KEY_FILE).map(Some);
-    }
-    let credential = env_vars::get(env_vars::CREDENTIALS_DIRECTORY)
-        .map(|directory| PathBuf::from(directory).join(CREDENTIAL_NAME))
-        .filter(|path| path.exists());
-    match credential {
-        Some(path) => read_file(&path, env_vars::CREDENTIALS_DIRECTORY).map(Some),
-        None => Ok(None),
-    }
-}
-
-fn read_file(path: &Path, variable: &str) -> Result<SecretKey, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let path = path.display();
-        Failure::usage(format!("{variable}: cannot read {path}: {error}"))
-    })?;
-    parse(&text, variable)
-}
-
-fn parse(text: &str, variable: &str) -> Result<SecretKey, Failure> {
-    text.parse().map_err(|error| {
-        Failure::usage(format!("{variable} holds no secret key: {error}"))
-            .hint("`greenroom token init` makes one: the field `secret` of its keys file")
-    })
+    config::secret_key(&Environment::of_process())
 }

@@ -4,18 +4,16 @@ use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::LogForm;
-use crate::env_vars;
+use crate::config::LogForm;
 use crate::failure::Failure;
 use crate::printer::{Printer, Volume};
 
-/// Starts the log of this process, filtered by `RUST_LOG`, else by the volume. Call it once.
+/// Starts the log of this process, filtered by `wanted`, else by the volume. Call it once.
 ///
 /// # Errors
-/// When `RUST_LOG` is not a filter.
-pub(crate) fn start(form: LogForm, printer: &Printer) -> Result<(), Failure> {
-    let wanted = env_vars::get(env_vars::RUST_LOG);
-    let filter = filter(wanted.as_deref(), printer.volume())?;
+/// When `wanted` is not a filter.
+pub(crate) fn start(form: LogForm, wanted: Option<&str>, printer: &Printer) -> Result<(), Failure> {
+    let filter = filter(wanted, printer.volume())?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -39,10 +37,9 @@ fn filter(wanted: Option<&str>, volume: Volume) -> Result<EnvFilter, Failure> {
         Volume::Normal => "info",
         Volume::Verbose => "info,greenroom=debug,greenroom_server=debug,greenroom_core=debug",
     });
-    EnvFilter::builder().parse(text).map_err(|error| {
-        Failure::usage(format!("RUST_LOG is not a filter: {error}"))
-            .hint("write `RUST_LOG=debug` or `RUST_LOG=info,greenroom_server=debug`")
-    })
+    EnvFilter::builder()
+        .parse(text)
+        .map_err(|error| Failure::usage(format!("`{text}` is not a filter of the log: {error}")))
 }
 
 #[cfg(test)]

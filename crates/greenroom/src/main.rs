@@ -4,6 +4,7 @@ mod banner;
 mod cli;
 mod client;
 mod commands;
+mod config;
 mod env_vars;
 mod exit_codes;
 mod failure;
@@ -47,6 +48,7 @@ fn run(cli: &Cli, printer: &Printer) -> Result<ExitCode, Failure> {
         Command::Dev(options) => commands::dev(options, printer),
         Command::Serve(options) => commands::serve(options, printer),
         Command::Token(command) => commands::token(command, &cli.global, printer),
+        Command::Config(command) => commands::config(command, &cli.global, printer),
         Command::Health(options) => commands::health(options, &cli.global, printer),
         Command::Backup(options) => commands::backup(options, &cli.global, printer),
         Command::Restore(options) => commands::restore(options, &cli.global, printer),

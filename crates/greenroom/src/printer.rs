@@ -112,8 +112,14 @@ impl Printer {
     pub(crate) fn failure(&self, failure: &Failure) {
         let label = self.label("error:", RED);
         to_stderr(&format!("{label} {}", failure.message));
+        if let Some(excerpt) = &failure.excerpt {
+            to_stderr(excerpt);
+        }
         for hint in &failure.hints {
             self.hint(hint);
+        }
+        for other in &failure.also {
+            self.failure(other);
         }
     }
 

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use greenroom_server::{DataPlace, Limits, Mode, Server, Settings, StartError};
+use greenroom_server::{DataPlace, Mode, Server, Settings, StartError};
 use tokio::sync::oneshot;
 
 use crate::banner;
@@ -14,9 +14,6 @@ use crate::failure::Failure;
 use crate::port_owner;
 use crate::printer::Printer;
 use crate::server_plan::{Place, Purpose, Remark, ServerPlan};
-
-/// How long a graceful stop may take: below the 30 s that supervisors usually grant.
-const DRAIN_MS: u64 = 25_000;
 
 /// Why a server was told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,11 +129,11 @@ fn settings(plan: ServerPlan) -> Settings {
         },
         authenticator: plan.authenticator,
         origins: plan.origins,
-        limits: Limits::default(),
+        limits: plan.limits,
         kinds: plan.kinds,
         compression: plan.compression,
         disk_free: plan.disk_free,
-        drain_ms: DRAIN_MS,
+        drain_ms: plan.drain_ms,
     }
 }
 

@@ -1,23 +1,19 @@
-//! What `dev` and `serve` are to do, resolved once: flag, then environment, then default.
+//! What `dev` and `serve` are to do: the one place where options become settings.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use greenroom_server::auth::{
-    Authenticator, Keys, OriginPolicy, OriginRule, Pattern, Reach, SecretKey, create_keys,
-    read_keys,
+    Authenticator, Keys, OriginPolicy, Pattern, Reach, SecretKey, create_keys, read_keys,
 };
 use greenroom_server::store::FreeLimits;
-use greenroom_server::{BUILT_IN_KINDS, Kind};
+use greenroom_server::{Kind, Limits};
 
-use crate::cli::{DevOptions, ServeOptions, ServerOptions};
-use crate::env_vars;
+use crate::config::{Options, Resolved, Secret};
 use crate::failure::Failure;
-use crate::key_source::{HINT_CREATE, with_environment};
+use crate::key_source::HINT_CREATE;
 use crate::time_text::now_unix_s;
-
-const DEFAULT_PORT: u16 = 8080;
 
 /// Everything that starting a server needs.
 #[derive(Debug)]
@@ -38,6 +34,10 @@ pub(crate) struct ServerPlan {
     pub(crate) compression: bool,
     /// What must stay free on the disk of the data.
     pub(crate) disk_free: FreeLimits,
+    /// The limits in force.
+    pub(crate) limits: Limits,
+    /// How long a graceful stop may take.
+    pub(crate) drain_ms: u64,
     /// What the operator should know before it starts.
     pub(crate) remarks: Vec<Remark>,
 }
@@ -71,15 +71,6 @@ pub(crate) enum Remark {
     Hint(String),
 }
 
-impl Place {
-    fn parse(text: &str) -> Self {
-        match text {
-            ":memory:" => Self::Memory,
-            directory => Self::Directory(directory.into()),
-        }
-    }
-}
-
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -89,82 +80,105 @@ impl fmt::Display for Place {
     }
 }
 
-/// The plan of `dev`. Makes the keys file where there is none.
+/// The plan of a command. For `dev` it makes the keys file where there is none.
 ///
 /// # Errors
-/// When an option is not good, or the keys cannot be read or made.
-pub(crate) fn for_dev(options: &DevOptions) -> Result<ServerPlan, Failure> {
-    let (ip, reach) = if options.lan {
-        (Ipv4Addr::UNSPECIFIED, Reach::Lan)
-    } else {
-        (Ipv4Addr::LOCALHOST, Reach::Local)
+/// When the keys cannot be read or made, or others could reach a server without a key.
+pub(crate) fn plan(resolved: &Resolved) -> Result<ServerPlan, Failure> {
+    let options = &resolved.options;
+    let listen = options.listen.value.0;
+    let place = options.data.value.0.clone();
+    let mut remarks: Vec<Remark> = Vec::new();
+    remarks.extend(resolved.warnings.iter().cloned().map(Remark::Warning));
+    remarks.extend(resolved.notes.iter().cloned().map(Remark::Note));
+    let (authenticator, reach) = match resolved.purpose {
+        Purpose::Dev => access_of_dev(options, &mut remarks)?,
+        Purpose::Serve => access_of_serve(options, &mut remarks)?,
     };
-    let listen = listen_address(&options.server, ip)?;
-    let rules = origin_rules(&options.server)?;
-    let place = Place::parse(&options.data);
-    let keys = match &place {
-        Place::Memory => Keys::none().with(SecretKey::generate()?),
-        Place::Directory(data) => read_or_create_keys(data)?,
-    };
-    let mut remarks = Vec::new();
-    if !listen.ip().is_loopback() {
-        remarks.push(Remark::Warning(anyone_could(listen)));
-    }
+    let rules = options.origins.value.0.iter();
     Ok(ServerPlan {
-        purpose: Purpose::Dev,
+        purpose: resolved.purpose,
         listen,
         place,
-        authenticator: Authenticator::development(with_environment(keys)?),
-        origins: OriginPolicy::new(reach, rules),
-        kinds: room_kinds(&options.server)?,
-        compression: options.server.compression,
-        disk_free: disk_free(&options.server),
+        authenticator,
+        origins: OriginPolicy::new(reach, rules.map(|(_, rule)| rule.clone()).collect()),
+        kinds: room_kinds(options),
+        compression: options.compression.value,
+        limits: options.limits.values.clone(),
+        disk_free: FreeLimits {
+            bytes_min: options.free_bytes_min.value.0,
+            percent_min: options.free_percent_min.value.0 as u8,
+        },
+        drain_ms: options.drain_ms.value.0,
         remarks,
     })
 }
 
-/// The plan of `serve`. Without a key it is for this machine only.
-///
-/// # Errors
-/// When an option is not good, the keys cannot be read, or others could reach a server without a
-/// key.
-pub(crate) fn for_serve(options: &ServeOptions) -> Result<ServerPlan, Failure> {
-    let listen = listen_address(&options.server, Ipv4Addr::LOCALHOST)?;
-    let rules = origin_rules(&options.server)?;
-    let place = Place::parse(&options.data);
-    let in_directory = match &place {
+fn access_of_dev(
+    options: &Options,
+    remarks: &mut Vec<Remark>,
+) -> Result<(Authenticator, Reach), Failure> {
+    let listen = options.listen.value.0;
+    let keys = match &options.data.value.0 {
+        Place::Memory => Keys::none().with(SecretKey::generate()?),
+        Place::Directory(data) => read_or_create_keys(data)?,
+    };
+    if !listen.ip().is_loopback() {
+        remarks.push(Remark::Warning(anyone_could(listen)));
+    }
+    let reach = match options.lan.value {
+        true => Reach::Lan,
+        false => Reach::Local,
+    };
+    Ok((
+        Authenticator::development(with_secret(keys, options)),
+        reach,
+    ))
+}
+
+/// Without a key it is for this machine only.
+fn access_of_serve(
+    options: &Options,
+    remarks: &mut Vec<Remark>,
+) -> Result<(Authenticator, Reach), Failure> {
+    let listen = options.listen.value.0;
+    let in_directory = match &options.data.value.0 {
         Place::Memory => None,
         Place::Directory(data) => read_keys(data)?,
     };
-    let keys = with_environment(in_directory.unwrap_or_else(Keys::none))?;
+    let keys = with_secret(in_directory.unwrap_or_else(Keys::none), options);
     let near = listen.ip().is_loopback();
-    let mut remarks = Vec::new();
-    let (authenticator, reach) = if options.insecure {
+    if options.insecure.value {
         remarks.push(Remark::Warning(anyone_could(listen)));
         let reach = if near { Reach::Local } else { Reach::Public };
-        (Authenticator::open(keys), reach)
-    } else if !keys.is_empty() {
-        (Authenticator::keyed(keys), Reach::Public)
-    } else if near {
+        return Ok((Authenticator::open(keys), reach));
+    }
+    if !keys.is_empty() {
+        return Ok((Authenticator::keyed(keys), Reach::Public));
+    }
+    if near {
         remarks.push(Remark::Note(
             "no key: listening on this machine only, open to everybody on it".to_owned(),
         ));
         remarks.push(Remark::Hint(HINT_CREATE.to_owned()));
-        (Authenticator::open(keys), Reach::Local)
-    } else {
-        return Err(refusal(listen));
-    };
-    Ok(ServerPlan {
-        purpose: Purpose::Serve,
-        listen,
-        place,
-        authenticator,
-        origins: OriginPolicy::new(reach, rules),
-        kinds: room_kinds(&options.server)?,
-        compression: options.server.compression,
-        disk_free: disk_free(&options.server),
-        remarks,
-    })
+        return Ok((Authenticator::open(keys), Reach::Local));
+    }
+    Err(refusal(listen))
+}
+
+fn with_secret(keys: Keys, options: &Options) -> Keys {
+    match &options.secret_key.value {
+        Some(Secret(key)) => keys.with(key.clone()),
+        None => keys,
+    }
+}
+
+/// What the rooms are: the first rule that says a kind.
+fn room_kinds(options: &Options) -> Vec<(Pattern, Kind)> {
+    let rules = options.rooms.value.0.iter();
+    rules
+        .filter_map(|rule| Some((rule.pattern.clone(), Kind::built_in(rule.kind?)?)))
+        .collect()
 }
 
 fn refusal(listen: SocketAddr) -> Failure {
@@ -184,98 +198,5 @@ fn read_or_create_keys(data: &Path) -> Result<Keys, Failure> {
     match read_keys(data)? {
         Some(keys) => Ok(keys),
         None => Ok(create_keys(data, now_unix_s())?),
-    }
-}
-
-fn origin_rules(options: &ServerOptions) -> Result<Vec<OriginRule>, Failure> {
-    let rules = options.origin.iter().map(|text| text.trim().parse());
-    Ok(rules.collect::<Result<_, _>>()?)
-}
-
-fn disk_free(options: &ServerOptions) -> FreeLimits {
-    FreeLimits {
-        bytes_min: options.free_bytes_min,
-        percent_min: options.free_percent_min,
-    }
-}
-
-/// Reads `PATTERN=KIND`.
-fn room_kinds(options: &ServerOptions) -> Result<Vec<(Pattern, Kind)>, Failure> {
-    let read = |text: &String| {
-        let known = || BUILT_IN_KINDS.join(", ");
-        let (pattern, kind) = text.rsplit_once('=').ok_or_else(|| {
-            Failure::usage(format!("`{text}` does not say what the rooms are")).hint(format!(
-                "write `--rooms 'counter/*=counter'`; kinds: {}",
-                known()
-            ))
-        })?;
-        let kind = Kind::built_in(kind).ok_or_else(|| {
-            Failure::usage(format!("`{kind}` is no kind of room"))
-                .hint(format!("kinds: {}", known()))
-        })?;
-        let pattern = pattern.parse::<Pattern>();
-        let pattern = pattern.map_err(|error| Failure::usage(error.to_string()))?;
-        Ok((pattern, kind))
-    };
-    options.rooms.iter().map(read).collect()
-}
-
-fn listen_address(options: &ServerOptions, default_ip: Ipv4Addr) -> Result<SocketAddr, Failure> {
-    let port = env_vars::get(env_vars::PORT);
-    resolve_listen(options.listen.as_deref(), port.as_deref(), default_ip)
-}
-
-fn resolve_listen(
-    listen: Option<&str>,
-    port: Option<&str>,
-    default_ip: Ipv4Addr,
-) -> Result<SocketAddr, Failure> {
-    if let Some(text) = listen {
-        let numeric = match text.strip_prefix("localhost:") {
-            Some(port) => format!("127.0.0.1:{port}"),
-            None => text.to_owned(),
-        };
-        return numeric.parse().map_err(|_| {
-            Failure::usage(format!("`{text}` is not an address with a port"))
-                .hint("write `127.0.0.1:8080`, `0.0.0.0:8080` or `[::]:8080`")
-        });
-    }
-    let port = match port {
-        Some(text) => text.parse().map_err(|_| {
-            Failure::usage(format!("PORT is `{text}`, which is no port"))
-                .hint("a port is a number up to 65535")
-        })?,
-        None => DEFAULT_PORT,
-    };
-    Ok(SocketAddr::new(IpAddr::V4(default_ip), port))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_flag_wins_over_the_port_of_the_platform() {
-        let check = |listen, port, expected: Result<&str, &str>| {
-            let resolved = resolve_listen(listen, port, Ipv4Addr::LOCALHOST);
-            let resolved = resolved.map(|a| a.to_string()).map_err(|e| e.message);
-            assert_eq!(resolved, expected.map(str::to_owned).map_err(str::to_owned));
-        };
-        check(None, None, Ok("127.0.0.1:8080"));
-        check(None, Some("9000"), Ok("127.0.0.1:9000"));
-        check(Some("0.0.0.0:1"), Some("9000"), Ok("0.0.0.0:1"));
-        check(Some("localhost:0"), None, Ok("127.0.0.1:0"));
-        check(Some("[::1]:80"), None, Ok("[::1]:80"));
-        check(
-            Some("8080"),
-            None,
-            Err("`8080` is not an address with a port"),
-        );
-        check(None, Some("x"), Err("PORT is `x`, which is no port"));
-        check(
-            None,
-            Some("65536"),
-            Err("PORT is `65536`, which is no port"),
-        );
     }
 }

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod backup;
+mod config;
 mod health;
 mod reference;
 mod token;
@@ -8,26 +9,51 @@ mod token;
 use std::time::Instant;
 
 use crate::cli::{
-    BackupOptions, CompletionsOptions, DevOptions, GlobalOptions, HealthOptions, ReferenceOptions,
-    RestoreOptions, ServeOptions, TokenCommand,
+    BackupOptions, CompletionsOptions, ConfigCommand, GlobalOptions, HealthOptions,
+    ReferenceOptions, RestoreOptions, TokenCommand,
 };
+use crate::config::{DevFlags, Environment, Flags, ServeFlags, resolve};
 use crate::exit_codes::ExitCode;
 use crate::failure::Failure;
 use crate::printer::Printer;
+use crate::server_plan::Purpose;
 use crate::{logging, server_command, server_plan};
 
 /// `dev`
-pub(crate) fn dev(options: &DevOptions, printer: &Printer) -> Result<ExitCode, Failure> {
-    let started = Instant::now();
-    logging::start(options.server.log, printer)?;
-    server_command::run(server_plan::for_dev(options)?, started, printer)
+pub(crate) fn dev(flags: &DevFlags, printer: &Printer) -> Result<ExitCode, Failure> {
+    run_server(Purpose::Dev, &flags.0, printer)
 }
 
 /// `serve`
-pub(crate) fn serve(options: &ServeOptions, printer: &Printer) -> Result<ExitCode, Failure> {
+pub(crate) fn serve(flags: &ServeFlags, printer: &Printer) -> Result<ExitCode, Failure> {
+    run_server(Purpose::Serve, &flags.0, printer)
+}
+
+fn run_server(purpose: Purpose, flags: &Flags, printer: &Printer) -> Result<ExitCode, Failure> {
     let started = Instant::now();
-    logging::start(options.server.log, printer)?;
-    server_command::run(server_plan::for_serve(options)?, started, printer)
+    let resolved = resolve(purpose, flags, &Environment::of_process())?;
+    let options = &resolved.options;
+    let filter = options
+        .log_filter
+        .value
+        .as_ref()
+        .map(|filter| filter.0.as_str());
+    logging::start(options.log_form.value, filter, printer)?;
+    server_command::run(server_plan::plan(&resolved)?, started, printer)
+}
+
+/// `config`
+pub(crate) fn config(
+    command: &ConfigCommand,
+    global: &GlobalOptions,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    match command {
+        ConfigCommand::Show(options) => config::show(options, global, printer),
+        ConfigCommand::Check(options) => config::check(options, printer),
+        ConfigCommand::Schema => config::schema(printer),
+        ConfigCommand::Reference => config::reference(printer),
+    }
 }
 
 /// `token`

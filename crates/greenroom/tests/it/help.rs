@@ -11,6 +11,7 @@ Start
 Use
   token        Create and check keys and tokens                greenroom token new --user ada --room 'docs/*'
 Operate
+  config       Show, check and explain the configuration       greenroom config show
   health       Ask a server whether it is ready (for probes)   greenroom health
   backup       Copy a running store into a file                greenroom backup store.backup
   restore      Make a data directory out of a backup           greenroom restore store.backup --data ./data
@@ -55,16 +56,19 @@ Run a server for others
 Usage: greenroom serve [OPTIONS]
 
 Options:
-      --listen <ADDR:PORT>    Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8080, or PORT] [env: GREENROOM_LISTEN]
-      --origin <ORIGIN>       Pages that may connect: `https://app.example.com`, `*.example.com` or `*`; repeatable [env: GREENROOM_ORIGIN]
-      --rooms <PATTERN=KIND>  What rooms are, by name: `counter/*=counter` (kinds: collab, relay, echo, counter); repeatable [env: GREENROOM_ROOMS]
-      --compression           Compress what connections that ask for it are sent: fewer bytes for more processor time [env: GREENROOM_COMPRESSION]
-      --free-bytes-min <N>    Refuse writes while fewer bytes than this are free on the disk [env: GREENROOM_FREE_BYTES_MIN] [default: 268435456]
-      --free-percent-min <N>  Refuse writes while less of the disk is free, if that is less than those bytes [env: GREENROOM_FREE_PERCENT_MIN] [default: 5]
-      --log <FORM>            Form of the log; auto: text on a terminal, else JSON [env: GREENROOM_LOG] [default: auto] [possible values: auto, text, json]
-      --data <DIR>            Where data is kept; `:memory:` keeps nothing [env: GREENROOM_DATA] [default: ./data]
-      --insecure              Ask nobody for a token: anyone who reaches the port can read and change every room [env: GREENROOM_INSECURE]
-  -h, --help                  Print help
+      --listen <ADDR:PORT>     Address and port to listen on; port 0 picks a free one. PORT, set by hosting platforms, replaces the port of the file or the default [default: 127.0.0.1:8080] [env: GREENROOM_LISTEN]
+      --data <DIR>             Where data is kept; `:memory:` keeps nothing [default: ./data] [env: GREENROOM_DATA]
+      --insecure[=<YES>]       Ask nobody for a token: anyone who reaches the port can read and change every room [env: GREENROOM_INSECURE]
+      --origin <ORIGIN>        Pages that may connect: `https://app.example.com`, `*.example.com` or `*`; repeatable [env: GREENROOM_ORIGIN]
+      --rooms <PATTERN=KIND>   What rooms are, by name: `counter/*=counter` (kinds: collab, relay, echo, counter); repeatable [env: GREENROOM_ROOMS]
+      --compression[=<YES>]    Compress what connections that ask for it are sent: fewer bytes for more processor time [env: GREENROOM_COMPRESSION]
+      --free-bytes-min <SIZE>  Refuse writes while fewer bytes than this are free on the disk of the data [default: 256MiB] [env: GREENROOM_FREE_BYTES_MIN]
+      --free-percent-min <N>   Refuse writes while less of the disk is free, if that is less than those bytes [default: 5] [env: GREENROOM_FREE_PERCENT_MIN]
+      --drain <TIME>           How long a stop may take: rooms are committed and connections closed meanwhile. Supervisors usually grant 30 s [default: 25s] [env: GREENROOM_DRAIN_MS]
+      --log <FORM>             Form of the log; auto: text on a terminal, else JSON [default: auto] [possible values: auto, text, json] [env: GREENROOM_LOG_FORM]
+      --log-filter <FILTER>    What is logged: `warn`, `info`, `debug`, or by place: `info,greenroom_server=debug`; without it `--quiet` and `--verbose` decide [env: GREENROOM_LOG]
+      --config <FILE>          Configuration file, TOML or JSON [env: GREENROOM_CONFIG]
+  -h, --help                   Print help
 
 Everywhere:
   -s, --server <URL>   Server to talk to [env: GREENROOM_URL] [default: http://127.0.0.1:8080]

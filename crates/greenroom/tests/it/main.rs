@@ -4,6 +4,7 @@
 
 mod backup;
 mod command;
+mod config;
 mod health;
 mod help;
 mod reference;

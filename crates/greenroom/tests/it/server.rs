@@ -235,7 +235,7 @@ fn a_setting_that_makes_no_sense_is_a_usage_error() {
         Shell::new(),
         &["dev", "--origin", "https://app.example.com/"],
         "\
-error: `https://app.example.com/` is not an origin
+error: --origin: `https://app.example.com/` is not an origin
 hint: write `https://app.example.com`, `http://localhost:3000`, `*.example.com` or `*`: a scheme and a host, no path and no slash at the end
 ",
     );
@@ -243,21 +243,21 @@ hint: write `https://app.example.com`, `http://localhost:3000`, `*.example.com` 
         Shell::new().set("GREENROOM_LISTEN", "8080"),
         &["serve"],
         "\
-error: `8080` is not an address with a port
+error: GREENROOM_LISTEN: `8080` is not an address with a port
 hint: write `127.0.0.1:8080`, `0.0.0.0:8080` or `[::]:8080`
 ",
     );
     check(
         Shell::new().set("PORT", "http"),
         &["serve"],
-        "error: PORT is `http`, which is no port\nhint: a port is a number up to 65535\n",
+        "error: PORT: `http` is no port\nhint: a port is a number up to 65535\n",
     );
     check(
         Shell::new().set("RUST_LOG", "a=b=c"),
         &["dev"],
         "\
-error: RUST_LOG is not a filter: error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5
-hint: write `RUST_LOG=debug` or `RUST_LOG=info,greenroom_server=debug`
+error: RUST_LOG: `a=b=c` is not a filter: error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5
+hint: write `debug` or `info,greenroom_server=debug`
 ",
     );
 }

@@ -248,7 +248,7 @@ hint: `--help` shows what there is
         2,
         "",
         "\
-error: GREENROOM_SECRET_KEY holds no secret key: a secret key is `sk_` and 43 characters of base64url (32 bytes)
+error: GREENROOM_SECRET_KEY: it is no secret key: a secret key is `sk_` and 43 characters of base64url (32 bytes)
 hint: `greenroom token init` makes one: the field `secret` of its keys file
 ",
     );

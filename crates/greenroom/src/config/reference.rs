@@ -1,0 +1,106 @@
+//! The reference page of all options and variables: `docs/reference/configuration.md`.
+
+use greenroom_server::{LimitUnit, Limits};
+
+use super::limits::variable_of;
+use super::options::{Commands, OPTIONS, OptionSpec};
+use super::value::{BYTE_UNITS, TIME_UNITS, in_words};
+use crate::env_vars;
+use crate::server_plan::Purpose;
+
+const HEAD: &str = "\
+# Configuration
+
+<!-- Written by `greenroom config reference`; a test holds it against the binary. -->
+
+A value is taken from the first that has one: flag, variable, file, default. The file is TOML, or the
+same tree as JSON when its name ends in `.json`; `serve` and `dev` read the one that `--config`
+names, `dev` also `./greenroom.toml` when it is there. A key that nobody knows is refused. Paths are
+seen from the directory that the command runs in.
+
+- `greenroom config show --origin` prints what holds, and where each value came from
+- `greenroom config check FILE` says what is wrong with a file
+- `greenroom config schema` prints its JSON Schema, for editors
+
+Times are numbers of milliseconds, or texts: `500ms`, `30s`, `10m`, `1h`. Sizes are numbers of bytes,
+or texts: `64KiB`, `16MiB`, `1GiB`. Lists in flags and variables have commas between. A secret is also
+read from the file that its `_FILE` variable or `_file` key names, or from the file `greenroom.NAME` in
+`$CREDENTIALS_DIRECTORY`.
+
+Today every change needs a restart. *Reload* says what a reload in place will do with a changed value
+once there is one (#4): **taken** at once; **for new** rooms and connections; **restart** still.
+
+## Options
+";
+
+/// The page.
+pub(crate) fn reference_page() -> String {
+    let mut page = HEAD.to_owned();
+    for spec in OPTIONS {
+        page.push_str(&option(spec));
+    }
+    page.push_str(
+        "\n## Limits\n\nKeys of `[limits]`; `for new` rooms and connections. The variable of \
+         `outbox_bytes_max` is\n`GREENROOM_LIMITS_OUTBOX_BYTES_MAX`, and so on.\n\n\
+         | key | default | from | to | what |\n|---|---|---|---|---|\n",
+    );
+    for field in Limits::FIELDS {
+        let units = match field.unit() {
+            LimitUnit::Bytes => BYTE_UNITS,
+            LimitUnit::Milliseconds => TIME_UNITS,
+            LimitUnit::Count => &[],
+        };
+        let [usual, min, max] = [field.get(&Limits::default()), field.min, field.max]
+            .map(|value| in_words(value, units));
+        let doc: Vec<_> = field.doc.iter().map(|line| line.trim()).collect();
+        debug_assert!(variable_of(field).ends_with(&field.name.to_ascii_uppercase()));
+        let doc = doc.join(" ");
+        page.push_str(&format!(
+            "| `{}` | {usual} | {min} | {max} | {doc} |\n",
+            field.name
+        ));
+    }
+    page.push_str("\n## Other variables\n\n| variable | what |\n|---|---|\n");
+    for variable in env_vars::ALL {
+        page.push_str(&format!(
+            "| `{}` | {} |\n",
+            variable.name,
+            variable.doc.trim()
+        ));
+    }
+    page
+}
+
+fn option(spec: &OptionSpec) -> String {
+    let mut variables: Vec<_> = spec.variables().map(|name| format!("`{name}`")).collect();
+    if spec.secret {
+        variables.push(format!("`{}_FILE`", spec.variable));
+    }
+    let flag = spec.flag.map_or_else(String::new, |flag| {
+        if spec.is_switch {
+            format!(" · flag `--{}`", flag.name)
+        } else {
+            format!(" · flag `--{} {}`", flag.name, flag.value)
+        }
+    });
+    let commands = match spec.commands {
+        Commands::Both => "",
+        Commands::Dev => " · `dev` only",
+        Commands::Serve => " · `serve` only",
+    };
+    let usual = |purpose| spec.default.for_purpose(purpose);
+    let default = match (usual(Purpose::Serve), usual(Purpose::Dev)) {
+        (Some(serve), Some(dev)) if serve != dev => {
+            format!(" · default `{serve}`, in `dev` `{dev}`")
+        }
+        (Some(text), _) => format!(" · default `{text}`"),
+        (None, _) => String::new(),
+    };
+    let reload = spec.reload.name();
+    format!(
+        "\n### `{}`\n\n{}.\n\nvariable {}{flag}{default}{commands} · reload: {reload}\n",
+        spec.key,
+        spec.doc_text(),
+        variables.join(", "),
+    )
+}
