@@ -4,6 +4,7 @@
 //! writes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use greenroom_core::protocol::ClientMessage;
@@ -30,6 +31,9 @@ pub(crate) struct RoomCell {
     /// Answers of the store that the room's next turn begins with; and whether it waits for them.
     /// As many as the room has requests under way. Locked for a few instructions.
     answers: Mutex<Answers>,
+    /// Mail that was put into the mailbox and not handed to the room yet: more than what stands in
+    /// the mailbox, for the task may hold one and wait for its turn.
+    mail_waiting: AtomicUsize,
     /// To the room's task.
     orders: mpsc::UnboundedSender<Order>,
 }
@@ -70,6 +74,7 @@ impl RoomCell {
                 orders.clone(),
             )),
             answers: Mutex::default(),
+            mail_waiting: AtomicUsize::new(0),
             orders: orders.clone(),
         })
     }
@@ -82,6 +87,10 @@ impl RoomCell {
         messages: &mut Vec<ClientMessage>,
         at: Instant,
     ) -> Result<(), Busy> {
+        // What waits came before.
+        if self.mail_waiting.load(Ordering::Acquire) > 0 {
+            return Err(Busy);
+        }
         self.turn_at_once(|turns| {
             if !turns.room.accepts() || turns.room.session_count() > TURN_AT_ONCE_SESSIONS_MAX {
                 return Err(Busy);
@@ -147,6 +156,16 @@ impl RoomCell {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Mail is about to be put into the mailbox.
+    pub(crate) fn mail_comes(&self) {
+        self.mail_waiting.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Mail was handed to the room, or not taken by the mailbox.
+    pub(crate) fn mail_gone(&self) {
+        self.mail_waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+
     /// Leaves an order to the room's task. One that has ended needs none.
     pub(crate) fn post(&self, order: Order) {
         let _ = self.orders.send(order);
@@ -202,7 +221,10 @@ pub(crate) async fn run(rooms: Arc<Rooms>, cell: Arc<RoomCell>, id: RoomId, inbo
             cell.tell_answers(&mut turns);
             match woken {
                 Woken::Order(order) => turns.order(order),
-                Woken::Mail(mail) => turns.mail(mail),
+                Woken::Mail(mail) => {
+                    turns.mail(mail);
+                    cell.mail_gone();
+                }
             }
             for _ in 1..turn_inputs_max {
                 if let Ok(order) = orders.try_recv() {
@@ -211,6 +233,7 @@ pub(crate) async fn run(rooms: Arc<Rooms>, cell: Arc<RoomCell>, id: RoomId, inbo
                     && let Ok(mail) = mail.try_recv()
                 {
                     turns.mail(mail);
+                    cell.mail_gone();
                 } else {
                     break;
                 }

@@ -74,8 +74,7 @@ impl RoomRef {
         messages: &mut Vec<ClientMessage>,
         at: Instant,
     ) -> Result<(), RoomEnded> {
-        // What waits in the mailbox came before.
-        if self.mailbox_is_empty() && self.handle.cell.messages(session, messages, at).is_ok() {
+        if self.handle.cell.messages(session, messages, at).is_ok() {
             return Ok(());
         }
         for message in messages.drain(..) {
@@ -85,26 +84,36 @@ impl RoomRef {
         Ok(())
     }
 
-    fn mailbox_is_empty(&self) -> bool {
-        self.handle.mailbox.capacity() == self.handle.mailbox.max_capacity()
-    }
-
     /// Puts an input into the mailbox; waits while it is full.
     pub(crate) async fn send(&self, mail: Mail) -> Result<(), RoomEnded> {
-        self.handle.mailbox.send(mail).await.map_err(|_| RoomEnded)
+        send(&self.handle, mail).await
     }
 
     /// Tells the room that a session is gone, behind all that it sent.
     pub(crate) fn leave(&self, session: SessionId) {
         let leave = Mail::Leave(session);
-        if let Err(mpsc::error::TrySendError::Full(leave)) = self.handle.mailbox.try_send(leave) {
-            let mailbox = self.handle.mailbox.clone();
+        self.handle.cell.mail_comes();
+        let Err(not_taken) = self.handle.mailbox.try_send(leave) else {
+            return;
+        };
+        self.handle.cell.mail_gone();
+        if let mpsc::error::TrySendError::Full(leave) = not_taken {
+            let handle = self.handle.clone();
             self.rooms.edge.spawn(async move {
                 // A room that ended meanwhile has forgotten the session anyway.
-                let _ = mailbox.send(leave).await;
+                let _ = send(&handle, leave).await;
             });
         }
     }
+}
+
+/// Puts mail into the mailbox; waits while it is full. Cancel-safe: what was not taken is not
+/// counted.
+async fn send(handle: &Handle, mail: Mail) -> Result<(), RoomEnded> {
+    let place = handle.mailbox.reserve().await.map_err(|_| RoomEnded)?;
+    handle.cell.mail_comes();
+    place.send(mail);
+    Ok(())
 }
 
 impl Drop for RoomRef {
