@@ -173,6 +173,12 @@ function launch(listen, data, env, { under, words }) {
   const [program, ...rest] = [...under, BINARY, ...own];
   return spawn(program, rest, {
     stdio: ["ignore", "ignore", "pipe"],
-    env: { ...process.env, NO_COLOR: "1", ...env },
+    env: { ...inherited(), NO_COLOR: "1", ...env },
   });
+}
+
+/** The environment without what is meant for these tests: the server would wonder about it. */
+function inherited() {
+  const ours = ([name]) => !name.startsWith("GREENROOM_");
+  return Object.fromEntries(Object.entries(process.env).filter(ours));
 }
