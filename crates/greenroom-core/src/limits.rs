@@ -191,6 +191,11 @@ limits! {
     /// A `/yjs` peer gets some message at least this often: its watchdog ends a connection that
     /// was silent for 30 s, and counts no ping.
     yjs_keep_alive_ms: u64 = 20_000, in 1_000 => 30_000;
+    /// Handshakes per second that a server answers which starts on rooms that were there before: all
+    /// who were in them come back at once. Excess is answered later, in the order of arrival.
+    handshakes_per_s_max: u32 = 250, in 1 => 100_000;
+    /// Handshakes that would have to wait longer are refused at once, to come again.
+    handshake_wait_ms: u64 = 20_000, in 100 => 600_000;
     /// Messages per second from one connection; excess delays reading and never closes.
     messages_per_s_max: u32 = 1_000, in 1 => 1_000_000;
     /// Messages that may come at once before the rate counts.
@@ -257,11 +262,8 @@ pub const AWARENESS_EXPIRY_MS: u64 = 30_000;
 /// A removed awareness entry is remembered for this long, so that a late echo does not revive it.
 pub const AWARENESS_TOMBSTONE_MS: u64 = 60_000;
 
-/// A server that starts on rooms that were there before answers so many handshakes per second, and
-/// no more: all who were in them come back at once.
-pub const HANDSHAKES_PACED_PER_S: u32 = 250;
-
-/// It does so for this long, and then until those that wait were let in.
+/// A server that starts on rooms that were there before paces handshakes (`handshakes_per_s_max`)
+/// for this long, and then until those that wait were let in.
 pub const HANDSHAKES_PACED_MS: u64 = 10_000;
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub(crate) struct App {
     rooms: Arc<Rooms>,
     limits: Arc<Limits>,
     pub(crate) store: StoreHandle,
+    /// Of the handshakes.
     pub(crate) pace: Pace,
     /// The number of the last connection.
     connections: AtomicU64,

@@ -19,11 +19,12 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::auth::{Identity, subprotocol_answer, token_of};
-use crate::codec::{CodecLimits, Decoder, negotiate, upgrade};
+use crate::codec::{CodecLimits, Decoder, Upgrade, negotiate, upgrade};
 use crate::conn::{self, Accepted};
 use crate::edge::wall_ms;
 use crate::link::{Conn, Resume};
 use crate::meters::table;
+use crate::pace::Crowded;
 use crate::problem::problem;
 use crate::reader::ConnReader;
 use crate::settings::Kind;
@@ -35,20 +36,41 @@ const UPGRADE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// `/yjs/{room}?doc=NAME`: y-websocket.
 pub(crate) async fn yjs(State(app): State<Arc<App>>, request: Request) -> Response {
-    app.pace.turn().await;
-    open(&app, request, "/yjs/", Protocol::Yjs)
+    open(&app, request, "/yjs/", Protocol::Yjs).await
 }
 
 /// `/ws/room/{room}`: a service's raw frames.
 pub(crate) async fn raw(State(app): State<Arc<App>>, request: Request) -> Response {
-    app.pace.turn().await;
-    open(&app, request, "/ws/room/", Protocol::Raw)
+    open(&app, request, "/ws/room/", Protocol::Raw).await
 }
 
 /// Answers a handshake. What is wrong with the request itself is said by HTTP; what a client must
 /// not retry is said by a close code, because a page cannot see why a handshake was refused.
-fn open(app: &Arc<App>, mut request: Request, prefix: &str, protocol: Protocol) -> Response {
-    let mut upgrade = match upgrade(
+async fn open(app: &Arc<App>, request: Request, prefix: &str, protocol: Protocol) -> Response {
+    match knock(app, &request, prefix) {
+        Ok((upgrade, room)) => match app.pace.turn().await {
+            Ok(()) => let_in(app, request, protocol, upgrade, room),
+            Err(Crowded) => come_again(),
+        },
+        Err(refused) => *refused,
+    }
+}
+
+/// More wait than can be let in soon: a client that backs off comes again.
+fn come_again() -> Response {
+    let detail = "too many connections at once; try again in a few seconds";
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "crowded", detail);
+    let after = http::HeaderValue::from_static("5");
+    response
+        .headers_mut()
+        .insert(http::header::RETRY_AFTER, after);
+    response
+}
+
+/// What can be said of a handshake by itself: whether it is one, whether its page may, which room.
+/// Boxed, since a response is large.
+fn knock(app: &App, request: &Request, prefix: &str) -> Result<(Upgrade, RoomId), Box<Response>> {
+    let upgrade = match upgrade(
         request.method(),
         request.version(),
         request.headers(),
@@ -58,7 +80,7 @@ fn open(app: &Arc<App>, mut request: Request, prefix: &str, protocol: Protocol) 
         Err(error) => {
             let mut response = problem(error.status(), "handshake", &error.to_string());
             response.headers_mut().extend(error.headers());
-            return response;
+            return Err(Box::new(response));
         }
     };
     if let Err(error) = app
@@ -68,16 +90,30 @@ fn open(app: &Arc<App>, mut request: Request, prefix: &str, protocol: Protocol) 
     {
         table::ORIGIN_REJECTED.with(&[]).increment(1);
         let detail = format!("{error}; {}", error.hint());
-        return problem(StatusCode::FORBIDDEN, "origin", &detail);
+        let refused = problem(StatusCode::FORBIDDEN, "origin", &detail);
+        return Err(Box::new(refused));
     }
-    let agreed = negotiate(request.headers()).filter(|_| app.settings().compression);
-    upgrade.extension = agreed.as_ref().map(|agreed| agreed.answer.clone());
     let path = request.uri().path();
     let named = path.strip_prefix(prefix).unwrap_or_default();
-    let room = match RoomId::new(&percent_decode(named)) {
-        Ok(room) => room,
-        Err(error) => return problem(StatusCode::BAD_REQUEST, "room_name", &error.to_string()),
-    };
+    match RoomId::new(&percent_decode(named)) {
+        Ok(room) => Ok((upgrade, room)),
+        Err(error) => {
+            let refused = problem(StatusCode::BAD_REQUEST, "room_name", &error.to_string());
+            Err(Box::new(refused))
+        }
+    }
+}
+
+/// Answers a handshake and starts its connection.
+fn let_in(
+    app: &Arc<App>,
+    mut request: Request,
+    protocol: Protocol,
+    mut upgrade: Upgrade,
+    room: RoomId,
+) -> Response {
+    let agreed = negotiate(request.headers()).filter(|_| app.settings().compression);
+    upgrade.extension = agreed.as_ref().map(|agreed| agreed.answer.clone());
     let token = token_of(request.headers(), request.uri().query());
     let identity =
         app.settings()

@@ -39,5 +39,5 @@ pub mod writer;
 pub use edge::TaskRunner;
 pub use greenroom_core::limits::{LimitField, LimitUnit, Limits};
 pub use meters::reference as metrics_reference;
-pub use server::{Server, StartError};
+pub use server::{Server, StartError, Stop};
 pub use settings::{BUILT_IN_KINDS, DataPlace, Kind, Mode, Settings};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use greenroom_core::protocol::ClientMessage;
 use greenroom_core::registry::{Action, Ended, Instance, Refused, Registry, Waiter};
@@ -209,20 +210,29 @@ impl Rooms {
         }
     }
 
-    /// Lets nobody in any more, drains every room, and waits until all have ended.
-    pub(crate) async fn stop(self: &Arc<Self>) {
-        {
+    /// Lets nobody in any more, drains every room, and waits until all have ended. Room by room,
+    /// so that no more than `per_s` sessions are sent away in a second, but within `spread_max`:
+    /// they all come back somewhere. A room goes as a whole, after its records are stored.
+    pub(crate) async fn stop(self: &Arc<Self>, per_s: u32, spread_max: Duration) {
+        let running = {
             let mut inner = self.lock();
             let (running, actions) = inner.registry.stop();
-            for instance in running {
-                if let Some(handle) = inner.handles.get(&instance) {
-                    handle.cell.post(Order::Drain(Drain::Shutdown));
-                }
-            }
             for action in actions {
                 if let Action::Refuse(waiter, why) = action {
                     answer(&mut inner, waiter, Err(why));
                 }
+            }
+            running
+        };
+        let sessions: usize = running.iter().map(|(_, references)| references).sum();
+        let fair = Duration::from_secs_f64(sessions as f64 / f64::from(per_s.max(1)));
+        let pause = fair.min(spread_max).div_f64(sessions.max(1) as f64);
+        let (begun, mut gone) = (Instant::now(), 0_usize);
+        for (instance, references) in running {
+            tokio::time::sleep_until(begun + pause.mul_f64(gone as f64)).await;
+            gone += references;
+            if let Some(handle) = self.lock().handles.get(&instance) {
+                handle.cell.post(Order::Drain(Drain::Shutdown));
             }
         }
         loop {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use greenroom_core::limits::Limits;
 use greenroom_core::store::{ListFilter, StoreReply, StoreRequest};
 use hyper::Request;
 use hyper::body::Incoming;
@@ -35,6 +36,20 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 /// How long accepting pauses when the process has no file descriptors left: long enough to be no
 /// busy loop, short enough to be no outage.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Of the time that a graceful stop may take, the part in which sessions are sent away one after
+/// the other; the rest is for what the last ones left to be stored.
+const SPREAD_PART: f64 = 0.8;
+
+/// How a server is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Sessions are sent away no faster than they would be let in again, since they all come back
+    /// somewhere, and within the time for a graceful stop.
+    Spread,
+    /// All at once: somebody waits for it.
+    AtOnce,
+}
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +150,7 @@ impl Server {
             compute,
         ));
         let rooms = Rooms::new(edge, 2 * cores);
-        let pace = pace(store.handle()).await;
+        let pace = pace(store.handle(), &rooms.edge().settings.limits).await;
         let app = Arc::new(App::new(Arc::clone(&rooms), store.handle().clone(), pace));
         let router = router::router(Arc::clone(&app));
         rooms.edge().spawn(waking::run(Arc::clone(&rooms)));
@@ -168,7 +183,7 @@ impl Server {
     /// Serves until `shutdown` is done, then stops: not ready, nobody let in, rooms committed,
     /// connections closed. What is not done by the deadline is cut off; nothing acknowledged is
     /// lost by that.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    pub async fn run(self, shutdown: impl Future<Output = Stop>) {
         let accept = async {
             loop {
                 match self.listener.accept().await {
@@ -180,14 +195,19 @@ impl Server {
                 }
             }
         };
-        tokio::select! {
-            () = accept => {}
-            () = shutdown => {}
-        }
-        tracing::info!("draining");
+        let how = tokio::select! {
+            never = accept => never,
+            how = shutdown => how,
+        };
+        let spread_max = match how {
+            Stop::Spread => self.drain.mul_f64(SPREAD_PART),
+            Stop::AtOnce => Duration::ZERO,
+        };
+        tracing::info!(rooms = self.rooms.running(), "draining");
         self.app.drain();
         drop(self.listener);
-        if tokio::time::timeout(self.drain, self.rooms.stop())
+        let per_s = self.app.limits().handshakes_per_s_max;
+        if tokio::time::timeout(self.drain, self.rooms.stop(per_s, spread_max))
             .await
             .is_err()
         {
@@ -234,14 +254,13 @@ impl Server {
 }
 
 /// Only rooms that were there before can have people who come back to them.
-async fn pace(store: &StoreHandle) -> Pace {
+async fn pace(store: &StoreHandle, limits: &Limits) -> Pace {
     let one = ListFilter {
         limit: 1,
         ..ListFilter::default()
     };
-    let now = tokio::time::Instant::now();
     match store.request(StoreRequest::List(one)).await {
-        StoreReply::Rooms(rooms) if rooms.is_empty() => Pace::none(now),
-        _ => Pace::after_start(now),
+        StoreReply::Rooms(rooms) if rooms.is_empty() => Pace::none(limits),
+        _ => Pace::after_start(limits),
     }
 }

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use greenroom_server::{DataPlace, Mode, Server, Settings, StartError};
+use greenroom_server::{DataPlace, Mode, Server, Settings, StartError, Stop};
 use tokio::sync::oneshot;
 
 use crate::banner;
@@ -93,11 +93,9 @@ async fn run_in_runtime(
     printer.note(&format!("listening on http://{address}"));
     printer.note(&format!("ready in {} ms", started.elapsed().as_millis()));
 
-    let (stop, stopped) = oneshot::channel::<()>();
-    let running = server.run(async {
-        // Sent or dropped, both mean stop.
-        let _ = stopped.await;
-    });
+    let (stop, stopped) = oneshot::channel();
+    // Dropped means stop, too.
+    let running = server.run(async { stopped.await.unwrap_or(Stop::AtOnce) });
     tokio::pin!(running);
     // Both arms are cancel-safe: the server is pinned outside, a signal not taken is kept.
     let first = tokio::select! {
@@ -105,7 +103,11 @@ async fn run_in_runtime(
         signal = signals.next() => signal,
     };
     printer.note("stopping; the same again stops at once");
-    drop(stop);
+    // Who pressed Ctrl-C waits for the prompt; whatever supervises the process has granted time.
+    let _ = stop.send(match first {
+        Signal::Interrupt => Stop::AtOnce,
+        Signal::Terminate => Stop::Spread,
+    });
     tokio::select! {
         () = &mut running => {}
         _ = signals.next() => {}

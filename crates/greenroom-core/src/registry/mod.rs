@@ -252,8 +252,9 @@ impl Registry {
         actions
     }
 
-    /// The process stops: nobody is let in any more; gives the rooms that are to be drained.
-    pub fn stop(&mut self) -> (Vec<Instance>, Vec<Action>) {
+    /// The process stops: nobody is let in any more; gives the rooms that are to be drained,
+    /// each with how many hold a reference to it.
+    pub fn stop(&mut self) -> (Vec<(Instance, usize)>, Vec<Action>) {
         self.stopping = true;
         self.queue.clear();
         let (mut running, mut actions) = (Vec::new(), Vec::new());
@@ -264,10 +265,15 @@ impl Registry {
                 false
             }
             Entry::Quarantined { .. } => false,
-            Entry::Loading { instance, .. }
-            | Entry::Live { instance, .. }
-            | Entry::Closing { instance, .. } => {
-                running.push(*instance);
+            Entry::Live {
+                instance,
+                references,
+            } => {
+                running.push((*instance, *references));
+                true
+            }
+            Entry::Loading { instance, .. } | Entry::Closing { instance, .. } => {
+                running.push((*instance, 0));
                 true
             }
         });

@@ -119,7 +119,7 @@ fn a_stopping_node_lets_nobody_in() {
     registry.arrive(NOW, &a, Waiter(1));
     registry.arrive(NOW, &b, Waiter(2));
     let (running, actions) = registry.stop();
-    assert_eq!(running, [Instance(1)]);
+    assert_eq!(running, [(Instance(1), 0)]);
     assert_eq!(actions, [Action::Refuse(Waiter(2), Refused::Stopping)]);
     let refused = [Action::Refuse(Waiter(3), Refused::Stopping)];
     assert_eq!(registry.arrive(NOW, &a, Waiter(3)), refused);
@@ -253,7 +253,8 @@ proptest! {
                 Step::Stop => {
                     let (running, actions) = registry.stop();
                     let known: BTreeSet<_> = driver.running.iter().flatten().copied().collect();
-                    prop_assert_eq!(running.into_iter().collect::<BTreeSet<_>>(), known);
+                    let running = running.into_iter().map(|(instance, _)| instance);
+                    prop_assert_eq!(running.collect::<BTreeSet<_>>(), known);
                     actions
                 }
             };

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use greenroom_server::auth::{Authenticator, Keys, OriginPolicy, Reach};
 use greenroom_server::store::FreeLimits;
-use greenroom_server::{DataPlace, Kind, Limits, Mode, Server, Settings};
+use greenroom_server::{DataPlace, Kind, Limits, Mode, Server, Settings, Stop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -50,6 +50,7 @@ impl Running {
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(server.run(async {
             let _ = stopped.await;
+            Stop::AtOnce
         }));
         Self {
             address,

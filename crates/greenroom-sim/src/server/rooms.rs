@@ -48,7 +48,7 @@ impl World {
         stopping.stopping = true;
         let (running, actions) = stopping.registry.stop();
         self.line(format_args!("node {node} stops, {} rooms", running.len()));
-        for instance in running {
+        for (instance, _) in running {
             self.order(node, instance, Order::Drain(Drain::Shutdown));
         }
         self.carry_out(node, actions);
