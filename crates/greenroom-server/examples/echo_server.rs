@@ -13,7 +13,7 @@ use std::error::Error;
 
 use greenroom_server::auth::{Authenticator, Keys, OriginPolicy, Reach};
 use greenroom_server::store::FreeLimits;
-use greenroom_server::{DataPlace, Kind, Limits, Mode, Server, Settings};
+use greenroom_server::{DataPlace, Front, Kind, Limits, Mode, Server, Settings};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -33,6 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         compression: std::env::args().any(|argument| argument == "--compression"),
         disk_free: FreeLimits::default(),
         drain_ms: 5_000,
+        front: Front::default(),
     };
     let server = Server::bind(settings).await?;
     println!("{}", server.local_addr());

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use greenroom_core::limits::Limits;
 use tokio::sync::Semaphore;
 
+use crate::crowd::Crowd;
 use crate::edge::Edge;
 use crate::pace::Pace;
 use crate::rooms::Rooms;
@@ -19,6 +20,8 @@ pub(crate) struct App {
     pub(crate) store: StoreHandle,
     /// Of the handshakes.
     pub(crate) pace: Pace,
+    /// Of the WebSocket connections.
+    pub(crate) crowd: Arc<Crowd>,
     /// The number of the last connection.
     connections: AtomicU64,
     draining: AtomicBool,
@@ -29,6 +32,7 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(rooms: Arc<Rooms>, store: StoreHandle, pace: Pace) -> Self {
         let limits = Arc::new(rooms.edge().settings.limits.clone());
+        let crowd = Crowd::new(rooms.edge().settings.front.connections_per_ip_max);
         let connections = AtomicU64::new(0);
         let draining = AtomicBool::new(false);
         Self {
@@ -36,6 +40,7 @@ impl App {
             limits,
             store,
             pace,
+            crowd,
             connections,
             draining,
             backups: Arc::new(Semaphore::new(1)),

@@ -1,11 +1,10 @@
 //! The WebSocket doors: path to room, credential to rights, handshake to connection.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use greenroom_core::close_reason::{CloseReason, Protocol};
@@ -13,19 +12,25 @@ use greenroom_core::registry::Refused;
 use greenroom_core::room::session::Hello;
 use greenroom_service::{ConnId, RoomId, SessionId};
 use http::{HeaderMap, StatusCode};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+#[cfg(feature = "tls")]
+use tokio_rustls::server::TlsStream;
 
 use crate::app::App;
 use crate::auth::{Identity, subprotocol_answer, token_of};
 use crate::codec::{CodecLimits, Decoder, Upgrade, negotiate, upgrade};
 use crate::conn::{self, Accepted};
+use crate::crowd::Place;
 use crate::edge::wall_ms;
 use crate::link::{Conn, Resume};
 use crate::meters::table;
 use crate::pace::Crowded;
 use crate::problem::problem;
+use crate::proxies::Client;
 use crate::reader::ConnReader;
 use crate::settings::Kind;
 use crate::spans;
@@ -47,13 +52,24 @@ pub(crate) async fn raw(State(app): State<Arc<App>>, request: Request) -> Respon
 /// Answers a handshake. What is wrong with the request itself is said by HTTP; what a client must
 /// not retry is said by a close code, because a page cannot see why a handshake was refused.
 async fn open(app: &Arc<App>, request: Request, prefix: &str, protocol: Protocol) -> Response {
-    match knock(app, &request, prefix) {
-        Ok((upgrade, room)) => match app.pace.turn().await {
-            Ok(()) => let_in(app, request, protocol, upgrade, room),
-            Err(Crowded) => come_again(),
-        },
-        Err(refused) => *refused,
+    let (upgrade, room) = match knock(app, &request, prefix) {
+        Ok(wanted) => wanted,
+        Err(refused) => return *refused,
+    };
+    let place = client_of(&request).map(|client| app.crowd.enter(client.ip));
+    let Ok(place) = place.transpose() else {
+        return one_too_many();
+    };
+    match app.pace.turn().await {
+        Ok(()) => let_in(app, request, protocol, upgrade, room, place),
+        Err(Crowded) => come_again(),
     }
+}
+
+/// The address has as many connections as it may.
+fn one_too_many() -> Response {
+    let detail = "too many connections from this address";
+    problem(StatusCode::TOO_MANY_REQUESTS, "connections_per_ip", detail)
 }
 
 /// More wait than can be let in soon: a client that backs off comes again.
@@ -86,7 +102,7 @@ fn knock(app: &App, request: &Request, prefix: &str) -> Result<(Upgrade, RoomId)
     if let Err(error) = app
         .settings()
         .origins
-        .check_headers(request.headers(), None)
+        .check_headers(request.headers(), asked_of_proxy(request))
     {
         table::ORIGIN_REJECTED.with(&[]).increment(1);
         let detail = format!("{error}; {}", error.hint());
@@ -111,6 +127,7 @@ fn let_in(
     protocol: Protocol,
     mut upgrade: Upgrade,
     room: RoomId,
+    place: Option<Place>,
 ) -> Response {
     let agreed = negotiate(request.headers()).filter(|_| app.settings().compression);
     upgrade.extension = agreed.as_ref().map(|agreed| agreed.answer.clone());
@@ -132,6 +149,7 @@ fn let_in(
         app: Arc::clone(app),
         document: query_value(request.uri().query(), "doc").unwrap_or_default(),
         origin: origin_of(&request),
+        _place: place,
         room,
         protocol,
         inflates: agreed.is_some(),
@@ -158,12 +176,18 @@ fn chosen_subprotocol(headers: &HeaderMap) -> Option<http::HeaderValue> {
     http::HeaderValue::from_str(subprotocol_answer(headers, &[])?).ok()
 }
 
+/// Who sends it; unknown under somebody else's server.
+fn client_of(request: &Request) -> Option<&Client> {
+    request.extensions().get()
+}
+
+/// The host that was asked for, where a trusted proxy says that it was another than it asks for.
+fn asked_of_proxy(request: &Request) -> Option<&str> {
+    client_of(request)?.host.as_deref()
+}
+
 fn origin_of(request: &Request) -> String {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    peer.map_or_else(
-        || "unknown".into(),
-        |ConnectInfo(peer)| peer.ip().to_string(),
-    )
+    client_of(request).map_or_else(|| "unknown".into(), |client| client.ip.to_string())
 }
 
 /// Somebody whose handshake was answered.
@@ -172,6 +196,8 @@ struct Arrival {
     room: RoomId,
     document: String,
     origin: String,
+    /// Counts as a connection of its address while it lives.
+    _place: Option<Place>,
     protocol: Protocol,
     /// permessage-deflate was agreed on: the peer may send compressed messages.
     inflates: bool,
@@ -181,7 +207,7 @@ struct Arrival {
 }
 
 impl Arrival {
-    async fn serve(self, upgraded: hyper::upgrade::Upgraded) {
+    async fn serve(self, upgraded: Upgraded) {
         let limits = &self.app.settings().limits;
         let message_bytes_max = match self.protocol {
             Protocol::Yjs => limits.yjs_frame_bytes_max,
@@ -258,30 +284,36 @@ fn reason_of(refused: Refused) -> CloseReason {
 }
 
 /// Takes the raw stream back from HTTP, with the bytes that came behind the handshake.
-fn halves(
-    upgraded: hyper::upgrade::Upgraded,
-    decoder: Decoder,
-) -> (ConnWriter<Resume>, ConnReader, Vec<u8>) {
-    match upgraded.downcast::<TokioIo<TcpStream>>() {
+fn halves(upgraded: Upgraded, decoder: Decoder) -> (ConnWriter<Resume>, ConnReader, Vec<u8>) {
+    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => {
             let (read, write) = parts.io.into_inner().into_split();
             let early = Bytes::into(parts.read_buf);
-            (
-                ConnWriter::tcp(write),
-                ConnReader::tcp(read, decoder),
-                early,
-            )
+            let reader = ConnReader::tcp(read, decoder);
+            return (ConnWriter::tcp(write), reader, early);
         }
-        // Some other stream, as under somebody else's server.
-        Err(upgraded) => {
-            let (read, write) = tokio::io::split(TokioIo::new(upgraded));
-            (
-                ConnWriter::other(write),
-                ConnReader::other(read, decoder),
-                Vec::new(),
-            )
-        }
-    }
+        Err(other) => other,
+    };
+    #[cfg(feature = "tls")]
+    let upgraded = match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
+        Ok(parts) => return split(parts.io.into_inner(), decoder, Bytes::into(parts.read_buf)),
+        Err(other) => other,
+    };
+    // Some other stream, as under somebody else's server.
+    split(TokioIo::new(upgraded), decoder, Vec::new())
+}
+
+fn split<S>(
+    stream: S,
+    decoder: Decoder,
+    early: Vec<u8>,
+) -> (ConnWriter<Resume>, ConnReader, Vec<u8>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (read, write) = tokio::io::split(stream);
+    let reader = ConnReader::other(read, decoder);
+    (ConnWriter::other(write), reader, early)
 }
 
 /// Decodes percent escapes once; an invalid one stays as it is, and so does what is not UTF-8.

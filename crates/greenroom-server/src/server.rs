@@ -8,30 +8,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ConnectInfo;
 use greenroom_core::limits::Limits;
 use greenroom_core::store::{ListFilter, StoreReply, StoreRequest};
-use hyper::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::compute::ComputePool;
 use crate::edge::{Edge, TaskRunner};
+use crate::front::TlsSource;
+use crate::listen::Entrance;
 use crate::meters;
 use crate::pace::Pace;
 use crate::rooms::Rooms;
 use crate::settings::{DataPlace, Settings};
 use crate::store::{DataDirectory, OpenError, SqliteStore, StoreHandle, StoreThread, ThreadLimits};
+#[cfg(feature = "tls")]
+use crate::tls::{Tls, TlsError};
 use crate::waking;
 use crate::{rounds, router};
-
-/// How long a peer may take for the head of a request.
-const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long accepting pauses when the process has no file descriptors left: long enough to be no
 /// busy loop, short enough to be no outage.
@@ -67,6 +61,13 @@ pub enum StartError {
     /// A thread of the store or of the job pool cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// Its certificate cannot be used.
+    #[cfg(feature = "tls")]
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// It was built without what it is asked for: the cargo feature.
+    #[error("this program was built without {0}")]
+    Unbuilt(&'static str),
 }
 
 impl StartError {
@@ -81,6 +82,11 @@ impl StartError {
             }
             Self::Listen(..) => Some("`--listen ADDRESS:PORT` names another address".into()),
             Self::Thread(_) => None,
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => Some(error.hint().into()),
+            Self::Unbuilt(feature) => Some(format!(
+                "build it with `cargo build --features {feature}`, or let a proxy do that"
+            )),
         }
     }
 }
@@ -94,7 +100,12 @@ pub struct Server {
     rooms: Arc<Rooms>,
     store: StoreThread,
     drain: Duration,
+    reached: Reached,
 }
+
+/// Reads a server's certificate anew; see [`Server::tls_reload`].
+#[derive(Clone, Debug)]
+pub struct TlsReload(Reached);
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -113,6 +124,22 @@ impl Server {
         Self::bind_with(settings, HashMap::new()).await
     }
 
+    /// As [`Self::bind`], on a socket that listens already, as a supervisor hands it over.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn bind_on(
+        settings: Settings,
+        listener: std::net::TcpListener,
+    ) -> Result<Self, StartError> {
+        let at = settings.listen;
+        let taken_over = listener
+            .set_nonblocking(true)
+            .and_then(|()| TcpListener::from_std(listener));
+        let listener = taken_over.map_err(|error| StartError::Listen(at, error))?;
+        Self::start(settings, HashMap::new(), Some(listener)).await
+    }
+
     /// As [`Self::bind`], with runners for the tasks that services start, by name.
     ///
     /// # Errors
@@ -121,6 +148,15 @@ impl Server {
         settings: Settings,
         runners: HashMap<String, Arc<TaskRunner>>,
     ) -> Result<Self, StartError> {
+        Self::start(settings, runners, None).await
+    }
+
+    async fn start(
+        settings: Settings,
+        runners: HashMap<String, Arc<TaskRunner>>,
+        listener: Option<TcpListener>,
+    ) -> Result<Self, StartError> {
+        let reached = Reached::prepare(settings.front.tls.as_ref())?;
         let engine = match &settings.data {
             DataPlace::Memory => SqliteStore::in_memory()?,
             DataPlace::Directory(path) => {
@@ -131,12 +167,10 @@ impl Server {
         let store =
             StoreThread::spawn(engine, &ThreadLimits::default()).map_err(StartError::Thread)?;
         let at = settings.listen;
-        let listener = TcpListener::bind(at)
-            .await
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::AddrInUse => StartError::Taken(at),
-                _ => StartError::Listen(at, error),
-            })?;
+        let listener = match listener {
+            Some(listener) => listener,
+            None => listen(at).await?,
+        };
         let addr = listener
             .local_addr()
             .map_err(|error| StartError::Listen(at, error))?;
@@ -158,7 +192,9 @@ impl Server {
             .edge()
             .spawn(meters::watch_lag(Arc::clone(rooms.edge())));
         rooms.edge().spawn(rounds::run(Arc::clone(rooms.edge())));
+        reached.run(rooms.edge());
         Ok(Self {
+            reached,
             listener,
             addr,
             app,
@@ -175,6 +211,18 @@ impl Server {
         self.addr
     }
 
+    /// Whether it speaks https and wss.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.reached.is_secure()
+    }
+
+    /// A way to have the certificate's files read anew while it runs.
+    #[must_use]
+    pub fn tls_reload(&self) -> TlsReload {
+        TlsReload(self.reached.clone())
+    }
+
     /// Its routes, to be merged into another server's, which then serves them while this runs too.
     pub fn router(&self) -> Router {
         self.router.clone()
@@ -184,10 +232,16 @@ impl Server {
     /// connections closed. What is not done by the deadline is cut off; nothing acknowledged is
     /// lost by that.
     pub async fn run(self, shutdown: impl Future<Output = Stop>) {
+        let entrance = Arc::new(Entrance {
+            edge: Arc::clone(self.rooms.edge()),
+            router: self.router.clone(),
+            #[cfg(feature = "tls")]
+            tls: self.reached.tls.clone(),
+        });
         let accept = async {
             loop {
                 match self.listener.accept().await {
-                    Ok((stream, peer)) => self.serve(stream, peer),
+                    Ok((stream, peer)) => entrance.serve(stream, peer),
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept connections");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -217,39 +271,93 @@ impl Server {
         self.store.stop().await;
         tracing::info!("stopped");
     }
+}
 
-    fn serve(&self, stream: TcpStream, peer: SocketAddr) {
-        // Small frames must not wait for acknowledgements of earlier ones.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
+async fn listen(at: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(at)
+        .await
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => StartError::Taken(at),
+            _ => StartError::Listen(at, error),
+        })
+}
+
+/// How connections are encrypted, if they are.
+#[derive(Clone, Default)]
+struct Reached {
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<Tls>>,
+}
+
+impl Reached {
+    #[cfg(feature = "tls")]
+    fn prepare(source: Option<&TlsSource>) -> Result<Self, StartError> {
+        let tls = match source {
+            None => None,
+            Some(TlsSource::Files(files)) => Some(Arc::new(Tls::of_files(files.clone())?)),
+            #[cfg(feature = "acme")]
+            Some(TlsSource::Acme(order)) => Some(Arc::new(Tls::of_acme(order)?)),
+            #[cfg(not(feature = "acme"))]
+            Some(TlsSource::Acme(_)) => return Err(StartError::Unbuilt("acme")),
+        };
+        Ok(Self { tls })
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn prepare(source: Option<&TlsSource>) -> Result<Self, StartError> {
+        match source {
+            None => Ok(Self {}),
+            Some(TlsSource::Files(_)) => Err(StartError::Unbuilt("tls")),
+            Some(TlsSource::Acme(_)) => Err(StartError::Unbuilt("acme")),
         }
-        // A layer of the router would be built anew, with all its routes, for each connection.
-        let router = TowerToHyperService::new(self.router.clone());
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(ConnectInfo(peer));
-            router.call(request)
-        });
-        let serving = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_DEADLINE)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades();
-        let edge = Arc::clone(self.rooms.edge());
-        self.rooms.edge().spawn(async move {
-            let mut serving = std::pin::pin!(serving);
-            // Both arms are cancel-safe: the connection is pinned outside.
-            let served = tokio::select! {
-                served = serving.as_mut() => served,
-                () = edge.stopping() => {
-                    // One that is kept open between requests would otherwise hold up the stop.
-                    serving.as_mut().graceful_shutdown();
-                    serving.await
+    }
+
+    /// Keeps the certificate fresh.
+    fn run(&self, edge: &Arc<Edge>) {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls.clone() {
+            let stopping = Arc::clone(edge);
+            edge.spawn(async move {
+                // Cancel-safe: what is fresh is put in place at once or not at all.
+                tokio::select! {
+                    () = tls.keep_fresh() => {}
+                    () = stopping.stopping() => {}
                 }
-            };
-            if let Err(error) = served {
-                tracing::debug!(%error, "an HTTP connection broke");
-            }
-        });
+            });
+        }
+        #[cfg(not(feature = "tls"))]
+        let _ = edge;
+    }
+
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::unused_self, reason = "there is nothing")
+    )]
+    fn is_secure(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+}
+
+impl std::fmt::Debug for Reached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reached")
+            .field("secure", &self.is_secure())
+            .finish()
+    }
+}
+
+impl TlsReload {
+    /// Reads the certificate's files anew; connections from now on get what they say. False when
+    /// there are none.
+    ///
+    /// # Errors
+    /// When they cannot be used: what was in force still is.
+    #[cfg(feature = "tls")]
+    pub fn reload(&self) -> Result<bool, TlsError> {
+        self.0.tls.as_ref().map_or(Ok(false), |tls| tls.reload())
     }
 }
 

@@ -9,6 +9,7 @@ use greenroom_core::service::{Counter, Echo, Relay};
 use greenroom_service::{Factory, RoomId, Service};
 
 use crate::auth::{Authenticator, OriginPolicy, Pattern};
+use crate::front::Front;
 use crate::store::FreeLimits;
 
 /// Where rooms are stored.
@@ -96,6 +97,8 @@ pub struct Settings {
     pub disk_free: FreeLimits,
     /// How long a graceful stop may take, in milliseconds.
     pub drain_ms: u64,
+    /// How it is reached.
+    pub front: Front,
 }
 
 /// The pattern of the rooms that no configured one matches, as they are counted.

@@ -34,6 +34,12 @@ variables! {
     /// The port to listen on, as hosting platforms say it. It replaces the port of the file or of
     /// the default; `--listen` and `GREENROOM_LISTEN` win.
     PORT = "PORT";
+    /// Where systemd is told how it goes (sd_notify(3)).
+    NOTIFY_SOCKET = "NOTIFY_SOCKET";
+    /// How long systemd waits for a sign of life, in microseconds.
+    WATCHDOG_USEC = "WATCHDOG_USEC";
+    /// The process whose signs of life those are.
+    WATCHDOG_PID = "WATCHDOG_PID";
     /// No colours when set to anything (no-color.org).
     NO_COLOR = "NO_COLOR";
     /// Colours also where the output is no terminal, when set to anything but `0`.

@@ -17,6 +17,7 @@ mod progress;
 mod reference;
 mod server_command;
 mod server_plan;
+mod supervisor;
 mod text;
 mod time_text;
 

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use greenroom_server::{DataPlace, Mode, Server, Settings, StartError, Stop};
+use greenroom_server::{DataPlace, Mode, Server, Settings, StartError, Stop, TlsReload};
 use tokio::sync::oneshot;
 
 use crate::banner;
@@ -14,14 +14,17 @@ use crate::failure::Failure;
 use crate::port_owner;
 use crate::printer::Printer;
 use crate::server_plan::{Place, Purpose, Remark, ServerPlan};
+use crate::supervisor::{self, Supervisor};
 
-/// Why a server was told to stop.
+/// What a server is told by a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signal {
     /// Ctrl-C.
     Interrupt,
     /// By whatever supervises the process.
     Terminate,
+    /// To read its files anew, and to go on.
+    Reload,
 }
 
 /// Why the server of this command did not start.
@@ -69,53 +72,114 @@ async fn run_in_runtime(
     started: Instant,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
+    #[cfg(unix)]
+    let open_files = supervisor::raise_open_files();
     // Before the bind, so that a signal in between is not lost.
     let mut signals =
         Signals::new().map_err(|e| Failure::failed(format!("cannot catch signals: {e}")))?;
     let (purpose, place) = (plan.purpose, plan.place.clone());
     let remarks = plan.remarks.clone();
-    let server = Server::bind(settings(plan))
-        .await
-        .map_err(|error| not_started(error, purpose))?;
-    let address = server.local_addr();
+    let supervisor = Supervisor::find();
+    let settings = settings(plan);
+    let server = match supervisor::inherited_listener()? {
+        Some(listener) => Server::bind_on(settings, listener).await,
+        None => Server::bind(settings).await,
+    }
+    .map_err(|error| not_started(error, purpose))?;
+    #[cfg(unix)]
+    if let Some((before, now)) = open_files {
+        tracing::info!(before, now, "limit of open files");
+    }
+    let said = Announcement {
+        purpose,
+        place: &place,
+        remarks: &remarks,
+        started,
+    };
+    announce(&said, &server, printer);
+    supervisor.ready();
 
-    printer.note(&printer.bold(&banner::title(purpose, &place)));
+    let reload = server.tls_reload();
+    let (stop, stopped) = oneshot::channel();
+    // Dropped means stop, too.
+    let running = server.run(async { stopped.await.unwrap_or(Stop::AtOnce) });
+    tokio::pin!(running);
+    // Both arms are cancel-safe: the server is pinned outside, a signal not taken is kept.
+    let first = loop {
+        tokio::select! {
+            () = &mut running => return Ok(ExitCode::Done),
+            () = supervisor.watch() => {}
+            signal = signals.next() => match signal {
+                Signal::Reload => read_anew(&reload, &supervisor),
+                Signal::Interrupt => break Stop::AtOnce,
+                Signal::Terminate => break Stop::Spread,
+            },
+        }
+    };
+    supervisor.stopping();
+    printer.note("stopping; the same again stops at once");
+    // Who pressed Ctrl-C waits for the prompt; whatever supervises the process has granted time.
+    let _ = stop.send(first);
+    loop {
+        tokio::select! {
+            () = &mut running => break,
+            () = supervisor.watch() => {}
+            signal = signals.next() => if signal != Signal::Reload { break },
+        }
+    }
+    Ok(match first {
+        Stop::AtOnce => ExitCode::Interrupted,
+        Stop::Spread => ExitCode::Done,
+    })
+}
+
+/// What is said once a server listens.
+struct Announcement<'a> {
+    purpose: Purpose,
+    place: &'a Place,
+    remarks: &'a [Remark],
+    /// When the process began.
+    started: Instant,
+}
+
+fn announce(said: &Announcement<'_>, server: &Server, printer: &Printer) {
+    let Announcement {
+        purpose,
+        place,
+        remarks,
+        started,
+    } = *said;
+    let address = server.local_addr();
+    let scheme = if server.is_secure() { "https" } else { "http" };
+    printer.note(&printer.bold(&banner::title(purpose, place)));
     if purpose == Purpose::Dev && std::io::stderr().is_terminal() {
         printer.note(&banner::doors(address));
     }
-    for remark in &remarks {
+    for remark in remarks {
         match remark {
             Remark::Note(text) => printer.note(text),
             Remark::Warning(text) => printer.warning(text),
             Remark::Hint(text) => printer.hint(text),
         }
     }
-    printer.note(&format!("listening on http://{address}"));
+    printer.note(&format!("listening on {scheme}://{address}"));
     printer.note(&format!("ready in {} ms", started.elapsed().as_millis()));
+}
 
-    let (stop, stopped) = oneshot::channel();
-    // Dropped means stop, too.
-    let running = server.run(async { stopped.await.unwrap_or(Stop::AtOnce) });
-    tokio::pin!(running);
-    // Both arms are cancel-safe: the server is pinned outside, a signal not taken is kept.
-    let first = tokio::select! {
-        () = &mut running => return Ok(ExitCode::Done),
-        signal = signals.next() => signal,
-    };
-    printer.note("stopping; the same again stops at once");
-    // Who pressed Ctrl-C waits for the prompt; whatever supervises the process has granted time.
-    let _ = stop.send(match first {
-        Signal::Interrupt => Stop::AtOnce,
-        Signal::Terminate => Stop::Spread,
-    });
-    tokio::select! {
-        () = &mut running => {}
-        _ = signals.next() => {}
+/// Reads anew what can be: the certificate's files.
+fn read_anew(reload: &TlsReload, supervisor: &Supervisor) {
+    supervisor.reloading();
+    #[cfg(feature = "tls")]
+    match reload.reload() {
+        Ok(true) => tracing::info!("certificate read anew"),
+        Ok(false) => tracing::info!("nothing to read anew"),
+        Err(error) => tracing::warn!(
+            %error, hint = error.hint(), "certificate not changed: the one before stays in force"
+        ),
     }
-    Ok(match first {
-        Signal::Interrupt => ExitCode::Interrupted,
-        Signal::Terminate => ExitCode::Done,
-    })
+    #[cfg(not(feature = "tls"))]
+    tracing::info!(?reload, "nothing to read anew");
+    supervisor.ready();
 }
 
 fn settings(plan: ServerPlan) -> Settings {
@@ -136,6 +200,7 @@ fn settings(plan: ServerPlan) -> Settings {
         compression: plan.compression,
         disk_free: plan.disk_free,
         drain_ms: plan.drain_ms,
+        front: plan.front,
     }
 }
 
@@ -144,6 +209,7 @@ fn settings(plan: ServerPlan) -> Settings {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
@@ -153,6 +219,7 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
@@ -160,6 +227,7 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::Interrupt,
             _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.hang_up.recv() => Signal::Reload,
         }
     }
 }

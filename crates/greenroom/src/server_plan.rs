@@ -8,12 +8,15 @@ use greenroom_server::auth::{
     Authenticator, Keys, OriginPolicy, Pattern, Reach, SecretKey, create_keys, read_keys,
 };
 use greenroom_server::store::FreeLimits;
-use greenroom_server::{Kind, Limits};
+use greenroom_server::{AcmeOrder, Front, Kind, Limits, TlsFiles, TlsSource};
 
-use crate::config::{Options, Resolved, Secret};
+use crate::config::{Options, Resolved, Secret, Text};
 use crate::failure::Failure;
 use crate::key_source::HINT_CREATE;
 use crate::time_text::now_unix_s;
+
+/// Where account and certificates of an ACME directory are kept, in the data directory.
+const ACME_FOLDER: &str = "acme";
 
 /// Everything that starting a server needs.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(crate) struct ServerPlan {
     pub(crate) limits: Limits,
     /// How long a graceful stop may take.
     pub(crate) drain_ms: u64,
+    /// How it is reached.
+    pub(crate) front: Front,
     /// What the operator should know before it starts.
     pub(crate) remarks: Vec<Remark>,
 }
@@ -110,8 +115,61 @@ pub(crate) fn plan(resolved: &Resolved) -> Result<ServerPlan, Failure> {
             percent_min: options.free_percent_min.value.0 as u8,
         },
         drain_ms: options.drain_ms.value.0,
+        front: front(options)?,
         remarks,
     })
+}
+
+fn front(options: &Options) -> Result<Front, Failure> {
+    let limit = options.connections_per_ip_max.value;
+    let trusted_proxies = options.trusted_proxies.value.1.clone();
+    let proxy_protocol = options.proxy_protocol.value;
+    if proxy_protocol && trusted_proxies.is_empty() {
+        return Err(Failure::usage(
+            "a PROXY header is believed of trusted proxies, and there are none",
+        )
+        .hint("name them: `--trusted-proxies 10.0.0.7`"));
+    }
+    Ok(Front {
+        tls: tls_source(options)?,
+        trusted_proxies,
+        proxy_protocol,
+        base_path: options.base_path.value.0.clone(),
+        connections_per_ip_max: limit.map(|limit| limit.0 as u32),
+    })
+}
+
+fn tls_source(options: &Options) -> Result<Option<TlsSource>, Failure> {
+    let domains = options.acme.value.0.clone();
+    let text = |value: &Option<Text>| value.as_ref().map(|text| text.0.clone());
+    match (&options.tls_cert.value, &options.tls_key.value) {
+        (Some(_), Some(_)) if !domains.is_empty() => {
+            let message = "a certificate from files and one by ACME: one is enough";
+            Err(Failure::usage(message).hint("leave out --acme, or --tls-cert and --tls-key"))
+        }
+        (Some(cert), Some(key)) => Ok(Some(TlsSource::Files(TlsFiles {
+            cert: cert.0.clone().into(),
+            key: key.0.clone().into(),
+        }))),
+        (Some(_), None) => Err(Failure::usage("--tls-cert needs --tls-key")
+            .hint("name the private key of the certificate: `--tls-key FILE`")),
+        (None, Some(_)) => Err(Failure::usage("--tls-key needs --tls-cert")
+            .hint("name the certificate of the key: `--tls-cert FILE`")),
+        (None, None) if domains.is_empty() => Ok(None),
+        (None, None) => {
+            let Place::Directory(data) = &options.data.value.0 else {
+                let message = "--acme needs a data directory: a certificate that is forgotten is \
+                     ordered anew at each start, and directories allow few";
+                return Err(Failure::usage(message).hint("add `--data DIR`"));
+            };
+            Ok(Some(TlsSource::Acme(AcmeOrder {
+                domains,
+                email: text(&options.acme_email.value),
+                directory: text(&options.acme_directory.value),
+                folder: data.join(ACME_FOLDER),
+            })))
+        }
+    }
 }
 
 fn access_of_dev(

@@ -16,7 +16,7 @@ use super::table::TABLE;
 use super::{Counter, Gauge, Histogram, reference};
 use crate::auth::{Authenticator, Keys, OriginPolicy, Reach};
 use crate::store::FreeLimits;
-use crate::{DataPlace, Kind, Limits, Mode, Server, Settings};
+use crate::{DataPlace, Front, Kind, Limits, Mode, Server, Settings, Stop};
 
 mod deploy;
 
@@ -168,6 +168,7 @@ impl Running {
             compression: false,
             disk_free: FreeLimits::NONE,
             drain_ms: 5_000,
+            front: Front::default(),
         };
         change(&mut settings);
         let server = Server::bind(settings).await.unwrap();
@@ -175,6 +176,7 @@ impl Running {
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(server.run(async {
             let _ = stopped.await;
+            Stop::AtOnce
         }));
         Self {
             address,

@@ -86,13 +86,15 @@ async fn one_who_goes_away_while_waiting_costs_the_others_nothing() {
 async fn later_nobody_waits_but_behind_those_who_do() {
     let pace = Arc::new(pace(10, 60_000));
     assert_eq!(stampede(&pace, 2).await, [0, 100]);
-    let crowd = {
+    let mut crowd = JoinSet::new();
+    for _ in 0..200 {
         let pace = Arc::clone(&pace);
-        tokio::spawn(async move { stampede(&pace, 200).await })
-    };
+        crowd.spawn(async move { pace.turn().await });
+    }
+    tokio::task::yield_now().await;
     advance(Duration::from_millis(HANDSHAKES_PACED_MS)).await;
     assert!(*stampede(&pace, 1).await.first().unwrap() > 5_000);
-    crowd.await.unwrap();
+    crowd.join_all().await;
     assert_eq!(stampede(&pace, 1_000).await, [0; 1_000]);
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use greenroom_server::auth::{Authenticator, Keys, OriginPolicy, Reach};
 use greenroom_server::store::FreeLimits;
-use greenroom_server::{DataPlace, Kind, Limits, Mode, Server, Settings, Stop};
+use greenroom_server::{DataPlace, Front, Kind, Limits, Mode, Server, Settings, Stop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -44,6 +44,7 @@ impl Running {
             compression,
             disk_free: FreeLimits::default(),
             drain_ms: 5_000,
+            front: Front::default(),
         };
         let server = Server::bind(settings).await.unwrap();
         let address = server.local_addr();

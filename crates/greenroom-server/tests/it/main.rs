@@ -7,3 +7,5 @@ mod codec;
 mod compression;
 mod rest;
 mod store;
+#[cfg(feature = "tls")]
+mod tls;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use greenroom_server::auth::{
     Authenticator, Claims, Grant, Keys, OriginPolicy, Reach, Rights, SecretKey,
 };
-use greenroom_server::{DataPlace, Kind, Limits, Mode, Server, Settings};
+use greenroom_server::{DataPlace, Front, Kind, Limits, Mode, Server, Settings, Stop};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -61,6 +61,7 @@ impl TestServer {
         let (stop, stopped) = oneshot::channel();
         let runs = tokio::spawn(server.run(async {
             let _ = stopped.await;
+            Stop::AtOnce
         }));
         Self {
             address,
@@ -267,6 +268,7 @@ pub(crate) fn settings(authenticator: Authenticator, limits: Limits) -> Settings
         compression: false,
         disk_free: greenroom_server::store::FreeLimits::NONE,
         drain_ms: 5_000,
+        front: Front::default(),
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use super::layers::{Layers, Origin, Setting};
 use super::limits::{LIMITS, LimitSettings};
 use super::problem::Problem;
+use super::reached::{Mount, Proxies, Text, Texts};
 use super::rooms::Rooms;
 use super::value::{
     Address, Bytes, Directory, LogFilter, LogForm, Milliseconds, Origins, Secret, Value, Whole,
@@ -275,6 +276,60 @@ options! {
         key: "free_percent_min", variable: "GREENROOM_FREE_PERCENT_MIN",
         flag: flag("free-percent-min", "N"),
         default: Fallback::Text("5"), reload: NeedsRestart, commands: Both,
+    }
+    /// Certificate with its chain (PEM): serve https and wss. It is read anew when it changes, and
+    /// on SIGHUP
+    tls_cert: Option<Text> {
+        key: "tls.cert", variable: "GREENROOM_TLS_CERT", flag: flag("tls-cert", "FILE"),
+        default: Fallback::Nothing, reload: NeedsRestart, commands: Both,
+    }
+    /// The private key of the certificate (PEM)
+    tls_key: Option<Text> {
+        key: "tls.key", variable: "GREENROOM_TLS_KEY", flag: flag("tls-key", "FILE"),
+        default: Fallback::Nothing, reload: NeedsRestart, commands: Both,
+    }
+    /// Get a certificate for this domain from Let's Encrypt, which must reach the server on port
+    /// 443; repeatable. Only in a program that was built with `--features acme`
+    acme: Texts {
+        key: "tls.acme", variable: "GREENROOM_ACME", flag: flag("acme", "DOMAIN"),
+        default: Fallback::Nothing, reload: NeedsRestart, commands: Both,
+    }
+    /// Who is told before that certificate ends
+    acme_email: Option<Text> {
+        key: "tls.acme_email", variable: "GREENROOM_ACME_EMAIL",
+        flag: flag("acme-email", "EMAIL"),
+        default: Fallback::Nothing, reload: NeedsRestart, commands: Both,
+    }
+    /// Another ACME directory than Let's Encrypt's
+    acme_directory: Option<Text> {
+        key: "tls.acme_directory", variable: "GREENROOM_ACME_DIRECTORY",
+        flag: flag("acme-directory", "URL"),
+        default: Fallback::Nothing, reload: NeedsRestart, commands: Both,
+    }
+    /// Proxies whose `X-Forwarded-For`, `-Proto`, `-Host` and `Forwarded` are believed: addresses,
+    /// blocks (`10.0.0.0/8`) or `private`; repeatable
+    trusted_proxies: Proxies {
+        key: "trusted_proxies", variable: "GREENROOM_TRUSTED_PROXIES",
+        flag: flag("trusted-proxies", "ADDRESSES"),
+        default: Fallback::Nothing, reload: NeedsRestart, commands: Both,
+    }
+    /// Trusted proxies begin each connection with a PROXY header (version 1 or 2)
+    proxy_protocol: bool {
+        key: "proxy_protocol", variable: "GREENROOM_PROXY_PROTOCOL",
+        flag: flag("proxy-protocol", "YES"),
+        default: Fallback::Text("false"), reload: NeedsRestart, commands: Both,
+    }
+    /// Path that the server is mounted under, for example `/collab`; it answers with and without it
+    base_path: Mount {
+        key: "base_path", variable: "GREENROOM_BASE_PATH", flag: flag("base-path", "PATH"),
+        default: Fallback::Text("/"), reload: NeedsRestart, commands: Both,
+    }
+    /// WebSocket connections of one address, of IPv6 of one /64; without it there is no limit,
+    /// since a school, or a proxy that is not trusted, is one address
+    connections_per_ip_max: Option<Whole<1, 1_000_000>> {
+        key: "connections_per_ip_max", variable: "GREENROOM_CONNECTIONS_PER_IP_MAX",
+        flag: flag("connections-per-ip-max", "N"),
+        default: Fallback::Nothing, reload: NeedsRestart, commands: Both,
     }
     /// How long a stop may take: rooms are committed and connections closed meanwhile. Supervisors
     /// usually grant 30 s

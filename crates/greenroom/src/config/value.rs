@@ -59,7 +59,7 @@ impl Given<'_> {
     }
 
     /// The texts of a list, with the nodes that they come from.
-    fn texts(&self) -> Result<Vec<(&str, Option<&Node>)>, Wrong> {
+    pub(super) fn texts(&self) -> Result<Vec<(&str, Option<&Node>)>, Wrong> {
         match self {
             Self::Texts(texts) => Ok(texts.iter().map(|text| (text.trim(), None)).collect()),
             Self::Node(node) => {

@@ -5,6 +5,7 @@
 mod backup;
 mod command;
 mod config;
+mod deploy;
 mod health;
 mod help;
 mod reference;
