@@ -10,10 +10,11 @@
 #![expect(clippy::print_stdout, reason = "its address is its output")]
 
 use std::error::Error;
+use std::sync::Arc;
 
 use greenroom_server::auth::{Authenticator, Keys, OriginPolicy, Reach};
 use greenroom_server::store::FreeLimits;
-use greenroom_server::{DataPlace, Front, Kind, Limits, Mode, Server, Settings};
+use greenroom_server::{DataPlace, Front, Kind, Limits, Mode, Policy, Server, Settings};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -22,15 +23,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
         listen: "127.0.0.1:0".parse()?,
         data: DataPlace::Memory,
         mode: Mode::Serve,
-        authenticator: Authenticator::open(Keys::none()),
-        origins: OriginPolicy::new(Reach::Local, Vec::new()),
-        limits: Limits {
-            native_frame_bytes_max: 16 << 20,
-            frame_fragments_max: (4 << 20) / 64 + 1,
-            ..Limits::default()
+        policy: Policy {
+            limits: Arc::new(Limits {
+                native_frame_bytes_max: 16 << 20,
+                frame_fragments_max: (4 << 20) / 64 + 1,
+                ..Limits::default()
+            }),
+            compression: std::env::args().any(|argument| argument == "--compression"),
+            ..Policy::new(
+                Authenticator::open(Keys::none()),
+                OriginPolicy::new(Reach::Local, Vec::new()),
+            )
         },
-        kinds: vec![("**".parse()?, echo)],
-        compression: std::env::args().any(|argument| argument == "--compression"),
+        kinds: vec![("**".parse()?, Some(echo))],
         disk_free: FreeLimits::default(),
         drain_ms: 5_000,
         front: Front::default(),

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use greenroom_core::limits::Limits;
+use greenroom_service::RoomId;
 use tokio::sync::Semaphore;
 
 use crate::crowd::Crowd;
 use crate::edge::Edge;
 use crate::pace::Pace;
+use crate::policy::Policy;
 use crate::rooms::Rooms;
 use crate::settings::Settings;
 use crate::store::{DiskWatch, Health, StoreHandle};
@@ -16,7 +18,6 @@ use crate::store::{DiskWatch, Health, StoreHandle};
 /// What every handler sees.
 pub(crate) struct App {
     rooms: Arc<Rooms>,
-    limits: Arc<Limits>,
     pub(crate) store: StoreHandle,
     /// Of the handshakes.
     pub(crate) pace: Pace,
@@ -31,13 +32,11 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new(rooms: Arc<Rooms>, store: StoreHandle, pace: Pace) -> Self {
-        let limits = Arc::new(rooms.edge().settings.limits.clone());
         let crowd = Crowd::new(rooms.edge().settings.front.connections_per_ip_max);
         let connections = AtomicU64::new(0);
         let draining = AtomicBool::new(false);
         Self {
             rooms,
-            limits,
             store,
             pace,
             crowd,
@@ -59,8 +58,14 @@ impl App {
         &self.edge().settings
     }
 
-    pub(crate) fn limits(&self) -> Arc<Limits> {
-        Arc::clone(&self.limits)
+    /// What holds now.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.edge().policy()
+    }
+
+    /// The limits of a room that would be loaded now.
+    pub(crate) fn limits_of(&self, room: &RoomId) -> Arc<Limits> {
+        self.policy().limits_of(room)
     }
 
     pub(crate) fn next_connection(&self) -> u64 {

@@ -44,7 +44,8 @@ const PIECE_DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) async fn backup(State(app): State<Arc<App>>, request: Request) -> Response {
     let token = token_of(request.headers(), request.uri().query());
     let now = wall_ms();
-    let authenticator = &app.settings().authenticator;
+    let policy = app.policy();
+    let authenticator = &policy.authenticator;
     if let Err(error) = authenticator.authorize_operator(token.as_deref(), now / 1_000) {
         AUTH_FAILURES.with(&[error.name()]).increment(1);
         return problem(error.status(), error.code(), &error.to_string());

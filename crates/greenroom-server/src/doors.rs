@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use greenroom_core::close_reason::{CloseReason, Protocol};
+use greenroom_core::limits::Limits;
 use greenroom_core::registry::Refused;
 use greenroom_core::room::session::Hello;
 use greenroom_service::{ConnId, RoomId, SessionId};
@@ -99,11 +100,8 @@ fn knock(app: &App, request: &Request, prefix: &str) -> Result<(Upgrade, RoomId)
             return Err(Box::new(response));
         }
     };
-    if let Err(error) = app
-        .settings()
-        .origins
-        .check_headers(request.headers(), asked_of_proxy(request))
-    {
+    let origins = &app.policy().origins;
+    if let Err(error) = origins.check_headers(request.headers(), asked_of_proxy(request)) {
         table::ORIGIN_REJECTED.with(&[]).increment(1);
         let detail = format!("{error}; {}", error.hint());
         let refused = problem(StatusCode::FORBIDDEN, "origin", &detail);
@@ -129,13 +127,11 @@ fn let_in(
     room: RoomId,
     place: Option<Place>,
 ) -> Response {
-    let agreed = negotiate(request.headers()).filter(|_| app.settings().compression);
+    let policy = app.policy();
+    let agreed = negotiate(request.headers()).filter(|_| policy.compression);
     upgrade.extension = agreed.as_ref().map(|agreed| agreed.answer.clone());
     let token = token_of(request.headers(), request.uri().query());
-    let identity =
-        app.settings()
-            .authenticator
-            .authenticate(token.as_deref(), &room, wall_ms() / 1_000);
+    let identity = policy.authenticate(token.as_deref(), &room, wall_ms() / 1_000);
     let identity = identity.map_err(|error| {
         table::AUTH_FAILURES.with(&[error.name()]).increment(1);
         spans::room(&room).in_scope(|| tracing::debug!(%error, "not let in"));
@@ -150,6 +146,7 @@ fn let_in(
         document: query_value(request.uri().query(), "doc").unwrap_or_default(),
         origin: origin_of(&request),
         _place: place,
+        limits: policy.limits_of(&room),
         room,
         protocol,
         inflates: agreed.is_some(),
@@ -193,6 +190,8 @@ fn origin_of(request: &Request) -> String {
 /// Somebody whose handshake was answered.
 struct Arrival {
     app: Arc<App>,
+    /// Of the room.
+    limits: Arc<Limits>,
     room: RoomId,
     document: String,
     origin: String,
@@ -208,7 +207,7 @@ struct Arrival {
 
 impl Arrival {
     async fn serve(self, upgraded: Upgraded) {
-        let limits = &self.app.settings().limits;
+        let limits = &self.limits;
         let message_bytes_max = match self.protocol {
             Protocol::Yjs => limits.yjs_frame_bytes_max,
             _ => limits.native_frame_bytes_max,
@@ -259,7 +258,7 @@ impl Arrival {
             deflate: self.deflates,
             origin: self.origin,
         };
-        let limits = self.app.limits();
+        let limits = self.limits;
         let session = SessionId(n);
         conn::run(Accepted {
             conn,

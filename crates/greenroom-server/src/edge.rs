@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use crate::codec;
 use crate::compute::ComputePool;
 use crate::meters::RoomMeters;
+use crate::policy::Policy;
 use crate::rounds::Rounds;
 use crate::settings::{Kind, Settings};
 use crate::store::StoreHandle;
@@ -78,6 +79,8 @@ pub(crate) fn wall_ms() -> u64 {
 /// What rooms need of the process.
 pub(crate) struct Edge {
     pub(crate) settings: Settings,
+    /// Read by each handshake, each request and each room that starts; never across an await.
+    policy: RwLock<Arc<Policy>>,
     pub(crate) clock: Clock,
     pub(crate) node: NodeId,
     pub(crate) waker: Waker,
@@ -100,6 +103,7 @@ impl Edge {
         compute: ComputePool,
     ) -> Self {
         Self {
+            policy: RwLock::new(Arc::new(settings.policy.clone())),
             settings,
             clock: Clock::new(),
             node: NodeId(1),
@@ -112,6 +116,18 @@ impl Edge {
             tasks: Mutex::new(JoinSet::new()),
             stopping: watch::Sender::new(false),
         }
+    }
+
+    /// What holds now.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&policy)
+    }
+
+    /// From now on this holds.
+    pub(crate) fn replace_policy(&self, policy: Policy) {
+        let mut held = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+        *held = Arc::new(policy);
     }
 
     /// Random bits of the operating system.

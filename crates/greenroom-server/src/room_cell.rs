@@ -212,7 +212,7 @@ pub(crate) async fn run(rooms: Arc<Rooms>, cell: Arc<RoomCell>, id: RoomId, inbo
         mut orders,
         ..
     } = inboxes;
-    let turn_inputs_max = rooms.edge().settings.limits.turn_inputs_max;
+    let turn_inputs_max = rooms.edge().policy().limits_of(&id).turn_inputs_max;
     let mut woken = Woken::Order(Order::Look);
     loop {
         let accepts = {

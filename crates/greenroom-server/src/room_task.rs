@@ -4,6 +4,7 @@
 use std::sync::{Arc, Weak};
 
 use greenroom_core::close_reason::CloseReason;
+use greenroom_core::limits::Limits;
 use greenroom_core::registry::Instance;
 use greenroom_core::room::{Input, Output, Room, RoomConfig, RoomState, Stopped};
 use greenroom_service::{Millis, RoomId};
@@ -53,10 +54,12 @@ impl Turns {
         orders: mpsc::UnboundedSender<Order>,
     ) -> Self {
         let edge = Arc::clone(rooms.edge());
+        let policy = edge.policy();
         let config = RoomConfig {
             id: id.clone(),
             node: edge.node,
-            limits: edge.settings.limits.clone(),
+            limits: Limits::clone(&policy.limits_of(id)),
+            visibility: policy.visibility_of(id),
             seed: edge.random(),
         };
         let now = edge.clock.now();

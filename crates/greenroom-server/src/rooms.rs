@@ -270,7 +270,8 @@ impl Rooms {
         for action in actions {
             match action {
                 Action::Start(room, instance) => {
-                    let (mailbox, mail) = mpsc::channel(self.edge.settings.limits.room_mailbox_max);
+                    let (mailbox, mail) =
+                        mpsc::channel(self.edge.policy().limits_of(&room).room_mailbox_max);
                     // Unbounded by type, bounded by use: each message answers a request of the
                     // room itself, or is one per session.
                     let (send_order, orders) = mpsc::unbounded_channel();

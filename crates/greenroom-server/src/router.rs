@@ -61,7 +61,7 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
         "ready": reasons.is_empty(),
         "reasons": reasons,
         "level": level.name(),
-        "commit_window_ms": app.limits().commit_window_ms,
+        "commit_window_ms": app.policy().commit_window_ms_max(),
         "rooms_loaded": app.rooms().running(),
         "version": env!("CARGO_PKG_VERSION"),
     });

@@ -19,6 +19,7 @@ use crate::front::TlsSource;
 use crate::listen::Entrance;
 use crate::meters;
 use crate::pace::Pace;
+use crate::policy::Policy;
 use crate::rooms::Rooms;
 use crate::settings::{DataPlace, Settings};
 use crate::store::{DataDirectory, OpenError, SqliteStore, StoreHandle, StoreThread, ThreadLimits};
@@ -91,6 +92,38 @@ impl StartError {
     }
 }
 
+/// Changes what a running server goes by.
+#[derive(Clone)]
+pub struct Reloader {
+    edge: Arc<Edge>,
+    reached: Reached,
+}
+
+impl Reloader {
+    /// From now on `policy` holds: for each handshake and each request, and for rooms that are
+    /// loaded from now on. Who is connected stays, with the rights that were given.
+    pub fn replace(&self, policy: Policy) {
+        self.edge.replace_policy(policy);
+    }
+
+    /// Reads the certificate's files anew; connections from now on get what they say. False when
+    /// there are none.
+    ///
+    /// # Errors
+    /// When they cannot be used: what was in force still is.
+    #[cfg(feature = "tls")]
+    pub fn reload_certificate(&self) -> Result<bool, TlsError> {
+        let tls = self.reached.tls.as_ref();
+        tls.map_or(Ok(false), |tls| tls.reload())
+    }
+}
+
+impl std::fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reloader").finish_non_exhaustive()
+    }
+}
+
 /// A server that listens and does not serve yet.
 pub struct Server {
     listener: TcpListener,
@@ -102,10 +135,6 @@ pub struct Server {
     drain: Duration,
     reached: Reached,
 }
-
-/// Reads a server's certificate anew; see [`Server::tls_reload`].
-#[derive(Clone, Debug)]
-pub struct TlsReload(Reached);
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -184,7 +213,7 @@ impl Server {
             compute,
         ));
         let rooms = Rooms::new(edge, 2 * cores);
-        let pace = pace(store.handle(), &rooms.edge().settings.limits).await;
+        let pace = pace(store.handle(), &rooms.edge().policy().limits).await;
         let app = Arc::new(App::new(Arc::clone(&rooms), store.handle().clone(), pace));
         let router = router::router(Arc::clone(&app));
         rooms.edge().spawn(waking::run(Arc::clone(&rooms)));
@@ -217,10 +246,13 @@ impl Server {
         self.reached.is_secure()
     }
 
-    /// A way to have the certificate's files read anew while it runs.
+    /// Gives the server another policy, and its certificate's files another look, while it runs.
     #[must_use]
-    pub fn tls_reload(&self) -> TlsReload {
-        TlsReload(self.reached.clone())
+    pub fn reloader(&self) -> Reloader {
+        Reloader {
+            edge: Arc::clone(self.rooms.edge()),
+            reached: self.reached.clone(),
+        }
     }
 
     /// Its routes, to be merged into another server's, which then serves them while this runs too.
@@ -260,7 +292,7 @@ impl Server {
         tracing::info!(rooms = self.rooms.running(), "draining");
         self.app.drain();
         drop(self.listener);
-        let per_s = self.app.limits().handshakes_per_s_max;
+        let per_s = self.app.policy().limits.handshakes_per_s_max;
         if tokio::time::timeout(self.drain, self.rooms.stop(per_s, spread_max))
             .await
             .is_err()
@@ -346,18 +378,6 @@ impl std::fmt::Debug for Reached {
         f.debug_struct("Reached")
             .field("secure", &self.is_secure())
             .finish()
-    }
-}
-
-impl TlsReload {
-    /// Reads the certificate's files anew; connections from now on get what they say. False when
-    /// there are none.
-    ///
-    /// # Errors
-    /// When they cannot be used: what was in force still is.
-    #[cfg(feature = "tls")]
-    pub fn reload(&self) -> Result<bool, TlsError> {
-        self.0.tls.as_ref().map_or(Ok(false), |tls| tls.reload())
     }
 }
 

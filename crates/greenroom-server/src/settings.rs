@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use greenroom_core::limits::Limits;
 use greenroom_core::service::{Counter, Echo, Relay};
 use greenroom_service::{Factory, RoomId, Service};
 
-use crate::auth::{Authenticator, OriginPolicy, Pattern};
+use crate::auth::Pattern;
 use crate::front::Front;
+use crate::policy::Policy;
 use crate::store::FreeLimits;
 
 /// Where rooms are stored.
@@ -82,17 +82,12 @@ pub struct Settings {
     pub data: DataPlace,
     /// Which pages it shows.
     pub mode: Mode,
-    /// Who is let in.
-    pub authenticator: Authenticator,
-    /// Which pages may talk to it.
-    pub origins: OriginPolicy,
-    /// The limits in force.
-    pub limits: Limits,
-    /// What the rooms are: the first pattern that matches a name says it, collab otherwise.
-    pub kinds: Vec<(Pattern, Kind)>,
-    /// Whether connections that ask for it (permessage-deflate, RFC 7692) are compressed: fewer
-    /// bytes for more processor time.
-    pub compression: bool,
+    /// Who may do what in which rooms at first, see
+    /// [`Reloader::replace`](crate::Reloader::replace).
+    pub policy: Policy,
+    /// What the rooms are: the first that matches a name and has a kind says it, collab otherwise.
+    /// Fixed for the life of the process: a room that is loaded cannot become another.
+    pub kinds: Vec<(Pattern, Option<Kind>)>,
     /// What must stay free on the disk of the data for writes to be taken.
     pub disk_free: FreeLimits,
     /// How long a graceful stop may take, in milliseconds.
@@ -105,7 +100,7 @@ pub struct Settings {
 const PATTERN_OF_OTHERS: &str = "**";
 
 impl Settings {
-    /// The configured pattern that says what the room of this name is: what rooms are counted by.
+    /// The first configured pattern that matches this name: what rooms are counted by.
     #[must_use]
     pub fn pattern_of(&self, room: &RoomId) -> &str {
         let found = self.kinds.iter().find(|(pattern, _)| pattern.matches(room));
@@ -115,7 +110,11 @@ impl Settings {
     /// What the room of this name is.
     #[must_use]
     pub fn kind_of(&self, room: &RoomId) -> Kind {
-        let found = self.kinds.iter().find(|(pattern, _)| pattern.matches(room));
-        found.map_or(Kind::Collab, |(_, kind)| kind.clone())
+        let mut said = self
+            .kinds
+            .iter()
+            .filter(|(pattern, _)| pattern.matches(room));
+        let found = said.find_map(|(_, kind)| kind.clone());
+        found.unwrap_or(Kind::Collab)
     }
 }

@@ -164,11 +164,12 @@ Examples:
   greenroom config show --config greenroom.toml --json"
     )]
     Show(ConfigShowOptions),
-    /// Check a file
+    /// Check a file, or that this version can open a data directory
     #[command(after_help = "Exit codes: 0 good, 2 not good.
 
 Examples:
-  greenroom config check greenroom.toml")]
+  greenroom config check greenroom.toml
+  greenroom config check --data ./data       # before an upgrade, with the new version")]
     Check(ConfigCheckOptions),
     /// Print the JSON Schema of the file, for editors
     #[command(after_help = "Examples:
@@ -195,8 +196,11 @@ pub(crate) struct ConfigShowOptions {
 #[derive(Args, Debug)]
 pub(crate) struct ConfigCheckOptions {
     /// The file, TOML or JSON
-    #[arg(value_name = "FILE")]
-    pub(crate) file: String,
+    #[arg(value_name = "FILE", required_unless_present = "data")]
+    pub(crate) file: Option<String>,
+    /// Check also that this version can open the data in this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
 }
 
 /// The commands of `token`.

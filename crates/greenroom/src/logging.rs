@@ -8,14 +8,35 @@ use crate::config::LogForm;
 use crate::failure::Failure;
 use crate::printer::{Printer, Volume};
 
+/// Changes what is logged while the process runs.
+pub(crate) struct LogControl {
+    replace: Box<dyn Fn(EnvFilter)>,
+    volume: Volume,
+}
+
+impl LogControl {
+    /// From now on `wanted` is the filter, else the volume.
+    ///
+    /// # Errors
+    /// When `wanted` is not a filter.
+    pub(crate) fn refilter(&self, wanted: Option<&str>) -> Result<(), Failure> {
+        (self.replace)(filter(wanted, self.volume)?);
+        Ok(())
+    }
+}
+
 /// Starts the log of this process, filtered by `wanted`, else by the volume. Call it once.
 ///
 /// # Errors
 /// When `wanted` is not a filter.
-pub(crate) fn start(form: LogForm, wanted: Option<&str>, printer: &Printer) -> Result<(), Failure> {
-    let filter = filter(wanted, printer.volume())?;
+pub(crate) fn start(
+    form: LogForm,
+    wanted: Option<&str>,
+    printer: &Printer,
+) -> Result<LogControl, Failure> {
+    let volume = printer.volume();
     let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(wanted, volume)?)
         .with_writer(std::io::stderr)
         .with_ansi(printer.stderr_colour());
     let text = match form {
@@ -23,12 +44,19 @@ pub(crate) fn start(form: LogForm, wanted: Option<&str>, printer: &Printer) -> R
         LogForm::Json => false,
         LogForm::Auto => std::io::stderr().is_terminal(),
     };
-    if text {
-        log.compact().init();
+    // A failure means that the log is gone, which ends with the process.
+    let replace: Box<dyn Fn(EnvFilter)> = if text {
+        let log = log.compact().with_filter_reloading();
+        let handle = log.reload_handle();
+        log.init();
+        Box::new(move |filter| drop(handle.reload(filter)))
     } else {
-        log.json().flatten_event(true).init();
-    }
-    Ok(())
+        let log = log.json().flatten_event(true).with_filter_reloading();
+        let handle = log.reload_handle();
+        log.init();
+        Box::new(move |filter| drop(handle.reload(filter)))
+    };
+    Ok(LogControl { replace, volume })
 }
 
 fn filter(wanted: Option<&str>, volume: Volume) -> Result<EnvFilter, Failure> {

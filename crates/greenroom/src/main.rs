@@ -15,6 +15,7 @@ mod port_owner;
 mod printer;
 mod progress;
 mod reference;
+mod reloading;
 mod server_command;
 mod server_plan;
 mod supervisor;

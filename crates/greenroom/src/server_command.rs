@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use greenroom_server::{DataPlace, Mode, Server, Settings, StartError, Stop, TlsReload};
+use greenroom_server::{DataPlace, Mode, Server, Settings, StartError, Stop};
 use tokio::sync::oneshot;
 
 use crate::banner;
@@ -13,6 +13,7 @@ use crate::exit_codes::ExitCode;
 use crate::failure::Failure;
 use crate::port_owner;
 use crate::printer::Printer;
+use crate::reloading::Reloading;
 use crate::server_plan::{Place, Purpose, Remark, ServerPlan};
 use crate::supervisor::{self, Supervisor};
 
@@ -23,7 +24,7 @@ enum Signal {
     Interrupt,
     /// By whatever supervises the process.
     Terminate,
-    /// To read its files anew, and to go on.
+    /// To read its configuration and its files anew, and to go on.
     Reload,
 }
 
@@ -56,12 +57,13 @@ fn not_started(error: StartError, purpose: Purpose) -> Failure {
 /// When the server cannot start.
 pub(crate) fn run(
     plan: ServerPlan,
+    reloading: Reloading,
     started: Instant,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|e| Failure::failed(format!("cannot start the runtime: {e}")))?;
-    let outcome = runtime.block_on(run_in_runtime(plan, started, printer));
+    let outcome = runtime.block_on(run_in_runtime(plan, reloading, started, printer));
     // What is left was told to stop twice; dropping the runtime would wait for its threads.
     runtime.shutdown_background();
     outcome
@@ -69,6 +71,7 @@ pub(crate) fn run(
 
 async fn run_in_runtime(
     plan: ServerPlan,
+    mut reloading: Reloading,
     started: Instant,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
@@ -99,7 +102,7 @@ async fn run_in_runtime(
     announce(&said, &server, printer);
     supervisor.ready();
 
-    let reload = server.tls_reload();
+    let reloader = server.reloader();
     let (stop, stopped) = oneshot::channel();
     // Dropped means stop, too.
     let running = server.run(async { stopped.await.unwrap_or(Stop::AtOnce) });
@@ -110,7 +113,11 @@ async fn run_in_runtime(
             () = &mut running => return Ok(ExitCode::Done),
             () = supervisor.watch() => {}
             signal = signals.next() => match signal {
-                Signal::Reload => read_anew(&reload, &supervisor),
+                Signal::Reload => {
+                    supervisor.reloading();
+                    reloading.reload(&reloader, printer);
+                    supervisor.ready();
+                }
                 Signal::Interrupt => break Stop::AtOnce,
                 Signal::Terminate => break Stop::Spread,
             },
@@ -166,22 +173,6 @@ fn announce(said: &Announcement<'_>, server: &Server, printer: &Printer) {
     printer.note(&format!("ready in {} ms", started.elapsed().as_millis()));
 }
 
-/// Reads anew what can be: the certificate's files.
-fn read_anew(reload: &TlsReload, supervisor: &Supervisor) {
-    supervisor.reloading();
-    #[cfg(feature = "tls")]
-    match reload.reload() {
-        Ok(true) => tracing::info!("certificate read anew"),
-        Ok(false) => tracing::info!("nothing to read anew"),
-        Err(error) => tracing::warn!(
-            %error, hint = error.hint(), "certificate not changed: the one before stays in force"
-        ),
-    }
-    #[cfg(not(feature = "tls"))]
-    tracing::info!(?reload, "nothing to read anew");
-    supervisor.ready();
-}
-
 fn settings(plan: ServerPlan) -> Settings {
     Settings {
         listen: plan.listen,
@@ -193,18 +184,15 @@ fn settings(plan: ServerPlan) -> Settings {
             Purpose::Dev => Mode::Dev,
             Purpose::Serve => Mode::Serve,
         },
-        authenticator: plan.authenticator,
-        origins: plan.origins,
-        limits: plan.limits,
+        policy: plan.policy,
         kinds: plan.kinds,
-        compression: plan.compression,
         disk_free: plan.disk_free,
         drain_ms: plan.drain_ms,
         front: plan.front,
     }
 }
 
-/// The signals that stop a server.
+/// The signals that a server knows.
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
@@ -232,7 +220,7 @@ impl Signals {
     }
 }
 
-/// The signals that stop a server.
+/// The signals that a server knows.
 #[cfg(not(unix))]
 struct Signals;
 

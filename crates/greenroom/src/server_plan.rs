@@ -3,14 +3,15 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use greenroom_server::auth::{
     Authenticator, Keys, OriginPolicy, Pattern, Reach, SecretKey, create_keys, read_keys,
 };
 use greenroom_server::store::FreeLimits;
-use greenroom_server::{AcmeOrder, Front, Kind, Limits, TlsFiles, TlsSource};
+use greenroom_server::{AcmeOrder, Front, Kind, Policy, TlsFiles, TlsSource};
 
-use crate::config::{Options, Resolved, Secret, Text};
+use crate::config::{Options, Resolved, RoomRule, Secret, Text};
 use crate::failure::Failure;
 use crate::key_source::HINT_CREATE;
 use crate::time_text::now_unix_s;
@@ -27,18 +28,12 @@ pub(crate) struct ServerPlan {
     pub(crate) listen: SocketAddr,
     /// Where data is kept.
     pub(crate) place: Place,
-    /// Who may do what.
-    pub(crate) authenticator: Authenticator,
-    /// Which pages may connect.
-    pub(crate) origins: OriginPolicy,
+    /// Who may do what in which rooms.
+    pub(crate) policy: Policy,
     /// What the rooms are, by pattern.
-    pub(crate) kinds: Vec<(Pattern, Kind)>,
-    /// Whether connections that ask for it are compressed.
-    pub(crate) compression: bool,
+    pub(crate) kinds: Vec<(Pattern, Option<Kind>)>,
     /// What must stay free on the disk of the data.
     pub(crate) disk_free: FreeLimits,
-    /// The limits in force.
-    pub(crate) limits: Limits,
     /// How long a graceful stop may take.
     pub(crate) drain_ms: u64,
     /// How it is reached.
@@ -101,15 +96,19 @@ pub(crate) fn plan(resolved: &Resolved) -> Result<ServerPlan, Failure> {
         Purpose::Serve => access_of_serve(options, &mut remarks)?,
     };
     let rules = options.origins.value.0.iter();
+    let origins = OriginPolicy::new(reach, rules.map(|(_, rule)| rule.clone()).collect());
+    let rooms = &options.rooms.value.0;
     Ok(ServerPlan {
         purpose: resolved.purpose,
         listen,
         place,
-        authenticator,
-        origins: OriginPolicy::new(reach, rules.map(|(_, rule)| rule.clone()).collect()),
-        kinds: room_kinds(options),
-        compression: options.compression.value,
-        limits: options.limits.values.clone(),
+        policy: Policy {
+            limits: Arc::new(options.limits.values.clone()),
+            rules: rooms.iter().map(|room| room.rule.clone()).collect(),
+            compression: options.compression.value,
+            ..Policy::new(authenticator, origins)
+        },
+        kinds: room_kinds(rooms),
         disk_free: FreeLimits {
             bytes_min: options.free_bytes_min.value.0,
             percent_min: options.free_percent_min.value.0 as u8,
@@ -231,12 +230,12 @@ fn with_secret(keys: Keys, options: &Options) -> Keys {
     }
 }
 
-/// What the rooms are: the first rule that says a kind.
-fn room_kinds(options: &Options) -> Vec<(Pattern, Kind)> {
-    let rules = options.rooms.value.0.iter();
-    rules
-        .filter_map(|rule| Some((rule.pattern.clone(), Kind::built_in(rule.kind?)?)))
-        .collect()
+fn room_kinds(rooms: &[RoomRule]) -> Vec<(Pattern, Option<Kind>)> {
+    let kind = |room: &RoomRule| {
+        let kind = room.kind.and_then(Kind::built_in);
+        (room.rule.pattern.clone(), kind)
+    };
+    rooms.iter().map(kind).collect()
 }
 
 fn refusal(listen: SocketAddr) -> Failure {

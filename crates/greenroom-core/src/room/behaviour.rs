@@ -77,6 +77,8 @@ pub struct Cx<'a> {
     pub seed: u64,
     /// The limits in force.
     pub limits: &'a Limits,
+    /// When others see an edit of a Yjs document.
+    pub visibility: Visibility,
     /// Whether records can be journaled now; while not, what would record one must refuse.
     pub writable: bool,
     /// The sessions, in the order of their ids.

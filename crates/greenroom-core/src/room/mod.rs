@@ -45,7 +45,7 @@ use crate::protocol::websocket::Deflate;
 use crate::protocol::{ClientMessage, ServerMessage};
 use crate::store::{NodeId, Part, StoreReply, StoreRequest};
 use answer::{Meta, Requests};
-use behaviour::{Behaviour, BehaviourFactory, Cx};
+use behaviour::{Behaviour, BehaviourFactory, Cx, Visibility};
 use commit::{Asked, Generations};
 use fault::Faults;
 use job::{ComputeId, Job, JobDone};
@@ -173,6 +173,8 @@ pub struct RoomConfig {
     pub node: NodeId,
     /// The limits in force.
     pub limits: Limits,
+    /// When others see an edit of a Yjs document.
+    pub visibility: Visibility,
     /// All its randomness comes from this.
     pub seed: u64,
 }
@@ -591,6 +593,7 @@ impl Room {
             now: self.now,
             seed: mix(self.config.seed ^ self.events),
             limits: &self.config.limits,
+            visibility: self.config.visibility,
             writable: self.journal.resume_at().is_none(),
             sessions: &self.sessions,
             links: &self.links,

@@ -35,7 +35,7 @@ use greenroom_service::{
 use crate::close_reason::{CloseReason, Protocol};
 use crate::limits::Limits;
 use crate::protocol;
-use crate::room::behaviour::BehaviourFactory;
+use crate::room::behaviour::{BehaviourFactory, Visibility};
 use crate::room::job::{ComputeId, Job};
 use crate::room::request::{Caller, Reply, Request, RequestId, Seen};
 use crate::room::session::Hello;
@@ -56,6 +56,7 @@ const NODE: NodeId = NodeId(1);
 pub struct TestRoom {
     factory: Factory,
     limits: Limits,
+    visibility: Visibility,
     now: Millis,
     /// Rooms started so far, and sessions.
     lives: u64,
@@ -117,6 +118,7 @@ impl TestRoom {
         let mut room = Self {
             factory: Factory(factory),
             limits,
+            visibility: Visibility::Early,
             now: Millis(1_000_000),
             lives: 0,
             sessions: 0,
@@ -307,6 +309,11 @@ impl TestRoom {
         self.load();
     }
 
+    /// From its next start on others see an edit when it is durable.
+    pub fn gate_edits(&mut self) {
+        self.visibility = Visibility::Durable;
+    }
+
     /// From its next start on the room is made by `factory`: a new version of a service.
     pub fn upgrade(&mut self, factory: Arc<BehaviourFactory>) {
         self.factory = Factory(factory);
@@ -323,6 +330,7 @@ impl TestRoom {
             id: RoomId::new("test").expect("a room name"),
             node: NODE,
             limits: self.limits.clone(),
+            visibility: self.visibility,
             seed: self.lives,
         };
         self.room = Some(Room::new(config, Arc::clone(&self.factory.0), self.now));

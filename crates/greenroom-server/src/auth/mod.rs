@@ -82,6 +82,15 @@ pub struct Authenticator {
     dev_keys: DevKeys,
 }
 
+/// What may be done in a room where no token says anything of it; `None`: what [`Access`] means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DefaultRights {
+    /// By somebody without a token.
+    pub anonymous: Option<Rights>,
+    /// By somebody with a good token.
+    pub authenticated: Option<Rights>,
+}
+
 /// Who somebody is in one room, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -202,10 +211,32 @@ impl Authenticator {
         room: &RoomId,
         now_unix_s: u64,
     ) -> Result<Identity, AuthError> {
+        self.authenticate_with(DefaultRights::default(), credential, room, now_unix_s)
+    }
+
+    /// As [`Self::authenticate`], in a room with `defaults`. What a token says of the room is all
+    /// that it gives there; whoever has one is not worse off than without.
+    ///
+    /// # Errors
+    /// As [`Self::authenticate`].
+    pub fn authenticate_with(
+        &self,
+        defaults: DefaultRights,
+        credential: Option<&str>,
+        room: &RoomId,
+        now_unix_s: u64,
+    ) -> Result<Identity, AuthError> {
         let Some(credential) = credential else {
-            return match self.access {
-                Access::Open => Ok(Identity::unnamed(true)),
-                Access::Keyed => Err(AuthError::Missing),
+            let of_access = match self.access {
+                Access::Open => Rights::ALL,
+                Access::Keyed => Rights::NONE,
+            };
+            return match defaults.anonymous.unwrap_or(of_access) {
+                Rights::NONE => Err(AuthError::Missing),
+                rights => Ok(Identity {
+                    rights,
+                    ..Identity::unnamed(self.access == Access::Open)
+                }),
             };
         };
         if [PUBLIC_DEV_KEY, SECRET_DEV_KEY].contains(&credential) {
@@ -215,7 +246,13 @@ impl Authenticator {
             };
         }
         let claims = self.keys.verify(credential, now_unix_s)?;
-        let rights = claims.rights_in(room);
+        let rights = match claims.rights_in(room) {
+            Rights::NONE => defaults
+                .authenticated
+                .or(defaults.anonymous)
+                .unwrap_or_default(),
+            rights => rights,
+        };
         if rights == Rights::NONE {
             return Err(AuthError::Forbidden);
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -16,7 +17,7 @@ use super::table::TABLE;
 use super::{Counter, Gauge, Histogram, reference};
 use crate::auth::{Authenticator, Keys, OriginPolicy, Reach};
 use crate::store::FreeLimits;
-use crate::{DataPlace, Front, Kind, Limits, Mode, Server, Settings, Stop};
+use crate::{DataPlace, Front, Kind, Limits, Mode, Policy, Server, Settings, Stop};
 
 mod deploy;
 
@@ -153,19 +154,19 @@ impl Running {
             listen: "127.0.0.1:0".parse().unwrap(),
             data: DataPlace::Directory(data.path().join("data")),
             mode: Mode::Serve,
-            authenticator: Authenticator::open(Keys::none()),
-            origins: OriginPolicy::new(Reach::Local, Vec::new()),
-            limits: Limits {
-                commit_window_ms: 1,
-                messages_per_s_max: 100,
-                messages_burst_max: 2,
-                ..Limits::default()
+            policy: Policy {
+                limits: Arc::new(Limits {
+                    commit_window_ms: 1,
+                    messages_per_s_max: 100,
+                    messages_burst_max: 2,
+                    ..Limits::default()
+                }),
+                ..Policy::new(
+                    Authenticator::open(Keys::none()),
+                    OriginPolicy::new(Reach::Local, Vec::new()),
+                )
             },
-            kinds: vec![(
-                "count/*".parse().unwrap(),
-                Kind::built_in("counter").unwrap(),
-            )],
-            compression: false,
+            kinds: vec![("count/*".parse().unwrap(), Kind::built_in("counter"))],
             disk_free: FreeLimits::NONE,
             drain_ms: 5_000,
             front: Front::default(),

@@ -123,8 +123,9 @@ pub(super) fn room_id(name: &str) -> Result<RoomId, Problem> {
 fn identify(app: &App, room: &RoomId, parts: &Parts) -> Result<Identity, Problem> {
     let token = token_of(&parts.headers, parts.uri.query());
     let now_unix_s = wall_ms() / 1_000;
-    let authenticator = &app.settings().authenticator;
-    let identity = authenticator.authenticate(token.as_deref(), room, now_unix_s);
+    let identity = app
+        .policy()
+        .authenticate(token.as_deref(), room, now_unix_s);
     identity.map_err(|error| {
         table::AUTH_FAILURES.with(&[error.name()]).increment(1);
         let unauthorized = StatusCode::UNAUTHORIZED;

@@ -16,10 +16,7 @@ use crate::problem::Problem;
 /// Refuses what comes from a page that is not allowed, or under a name that is not ours; answers
 /// preflights; says to browsers that an allowed page may read the answer.
 pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let checked = app
-        .settings()
-        .origins
-        .check_headers(request.headers(), None);
+    let checked = app.policy().origins.check_headers(request.headers(), None);
     if let Err(error) = checked {
         table::ORIGIN_REJECTED.with(&[]).increment(1);
         return Problem::new(StatusCode::FORBIDDEN, "origin", error.to_string())

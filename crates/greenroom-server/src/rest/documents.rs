@@ -64,7 +64,7 @@ pub(super) async fn apply(
     content: Body,
 ) -> Result<Response, Problem> {
     let of = of.need(Rights::WRITE)?;
-    let bytes_max = of.app.limits().yjs_frame_bytes_max;
+    let bytes_max = of.app.limits_of(&of.room).yjs_frame_bytes_max;
     let bytes = body::bytes(&headers, content, bytes_max).await?;
     // As for a peer's update: in the task of who sends it, not in the room's.
     let update = check_update(bytes).map_err(|error| {
@@ -153,7 +153,7 @@ pub(super) async fn replace_text(
     content: Body,
 ) -> Result<Response, Problem> {
     let of = of.need(Rights::WRITE)?;
-    let bytes_max = of.app.limits().yjs_frame_bytes_max;
+    let bytes_max = of.app.limits_of(&of.room).yjs_frame_bytes_max;
     let text = body::text(&headers, content, bytes_max).await?;
     edit(&of, Ask::Edit(root(&of), Edit::ReplaceText(text))).await
 }

@@ -62,7 +62,7 @@ pub(super) async fn broadcast(
 }
 
 async fn message(of: &InRoom, headers: &HeaderMap, content: Body) -> Result<Message, Problem> {
-    let bytes_max = of.app.limits().native_frame_bytes_max;
+    let bytes_max = of.app.limits_of(&of.room).native_frame_bytes_max;
     let kind = body::media_type(headers);
     let bytes = match kind.as_str() {
         "text/plain" | "application/octet-stream" => body::read(headers, content, bytes_max),

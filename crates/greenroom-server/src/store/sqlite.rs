@@ -17,6 +17,7 @@ mod schema;
 mod tail;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::slice;
 use std::sync::Arc;
 
@@ -165,6 +166,15 @@ impl SqliteStore {
         let mut store = Self::with(db, Some(home), Level::Local)?;
         store.disk = Some(Arc::new(disk));
         Ok(store)
+    }
+
+    /// Whether this program can open the store in `directory`, which may be in use: `None` when
+    /// there is none, else the number of its format.
+    ///
+    /// # Errors
+    /// [`OpenError`]: of a newer format, of another program, not readable.
+    pub fn format_of(directory: &Path) -> Result<Option<u32>, OpenError> {
+        schema::format_of(directory)
     }
 
     /// An empty store that ends with this value: [`Level::Memory`].

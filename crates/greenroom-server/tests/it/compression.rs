@@ -7,7 +7,7 @@ use bytes::Bytes;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use greenroom_server::auth::{Authenticator, Keys, OriginPolicy, Reach};
 use greenroom_server::store::FreeLimits;
-use greenroom_server::{DataPlace, Front, Kind, Limits, Mode, Server, Settings, Stop};
+use greenroom_server::{DataPlace, Front, Kind, Mode, Policy, Server, Settings, Stop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -31,17 +31,20 @@ impl Running {
     async fn start(compression: bool) -> Self {
         let kind = |name: &str| {
             let pattern = format!("{name}/*").parse().unwrap();
-            (pattern, Kind::built_in(name).unwrap())
+            (pattern, Kind::built_in(name))
         };
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             data: DataPlace::Memory,
             mode: Mode::Serve,
-            authenticator: Authenticator::open(Keys::none()),
-            origins: OriginPolicy::new(Reach::Local, Vec::new()),
-            limits: Limits::default(),
+            policy: Policy {
+                compression,
+                ..Policy::new(
+                    Authenticator::open(Keys::none()),
+                    OriginPolicy::new(Reach::Local, Vec::new()),
+                )
+            },
             kinds: vec![kind("echo"), kind("relay")],
-            compression,
             disk_free: FreeLimits::default(),
             drain_ms: 5_000,
             front: Front::default(),
@@ -244,7 +247,7 @@ async fn what_is_for_one_alone_is_not_compressed() {
 #[tokio::test]
 async fn a_bomb_is_refused() {
     let server = Running::start(true).await;
-    let limit = Limits::default().native_frame_bytes_max;
+    let limit = greenroom_server::Limits::default().native_frame_bytes_max;
     let mut peer = server.join("echo/1", OFFER).await;
     let largest = deflated(&vec![b'a'; limit]);
     peer.send(TEXT | RSV1, &largest).await;

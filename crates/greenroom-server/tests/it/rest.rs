@@ -4,12 +4,13 @@ mod documents;
 mod rooms;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use greenroom_server::auth::{
     Authenticator, Claims, Grant, Keys, OriginPolicy, Reach, Rights, SecretKey,
 };
-use greenroom_server::{DataPlace, Front, Kind, Limits, Mode, Server, Settings, Stop};
+use greenroom_server::{DataPlace, Front, Kind, Limits, Mode, Policy, Server, Settings, Stop};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -261,11 +262,14 @@ pub(crate) fn settings(authenticator: Authenticator, limits: Limits) -> Settings
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         data: DataPlace::Memory,
         mode: Mode::Serve,
-        authenticator,
-        origins: OriginPolicy::new(Reach::Local, vec!["https://app.example".parse().unwrap()]),
-        limits,
-        kinds: vec![("raw/*".parse().unwrap(), Kind::built_in("relay").unwrap())],
-        compression: false,
+        policy: Policy {
+            limits: Arc::new(limits),
+            ..Policy::new(
+                authenticator,
+                OriginPolicy::new(Reach::Local, vec!["https://app.example".parse().unwrap()]),
+            )
+        },
+        kinds: vec![("raw/*".parse().unwrap(), Kind::built_in("relay"))],
         disk_free: greenroom_server::store::FreeLimits::NONE,
         drain_ms: 5_000,
         front: Front::default(),

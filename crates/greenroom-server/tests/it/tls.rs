@@ -8,7 +8,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use greenroom_server::auth::{Authenticator, Keys, OriginPolicy, Reach};
 use greenroom_server::store::FreeLimits;
 use greenroom_server::{
-    DataPlace, Front, Kind, Limits, Mode, Server, Settings, StartError, Stop, TlsFiles, TlsReload,
+    DataPlace, Front, Kind, Mode, Policy, Reloader, Server, Settings, StartError, Stop, TlsFiles,
     TlsSource,
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -33,7 +33,7 @@ struct Secure {
     address: std::net::SocketAddr,
     folder: TempDir,
     certificate: CertificateDer<'static>,
-    reload: TlsReload,
+    reload: Reloader,
     _stop: oneshot::Sender<()>,
 }
 
@@ -49,7 +49,7 @@ fn write_certificate(folder: &Path) -> CertificateDer<'static> {
 fn settings(folder: &Path) -> Settings {
     let kind = |name: &str| {
         let pattern = format!("{name}/*").parse().unwrap();
-        (pattern, Kind::built_in(name).unwrap())
+        (pattern, Kind::built_in(name))
     };
     let files = TlsFiles {
         cert: folder.join("cert.pem"),
@@ -59,11 +59,11 @@ fn settings(folder: &Path) -> Settings {
         listen: "127.0.0.1:0".parse().unwrap(),
         data: DataPlace::Memory,
         mode: Mode::Serve,
-        authenticator: Authenticator::open(Keys::none()),
-        origins: OriginPolicy::new(Reach::Local, Vec::new()),
-        limits: Limits::default(),
+        policy: Policy::new(
+            Authenticator::open(Keys::none()),
+            OriginPolicy::new(Reach::Local, Vec::new()),
+        ),
         kinds: vec![kind("echo"), kind("relay")],
-        compression: false,
         disk_free: FreeLimits::default(),
         drain_ms: 5_000,
         front: Front {
@@ -77,7 +77,7 @@ async fn start() -> Secure {
     let folder = tempfile::tempdir().unwrap();
     let certificate = write_certificate(folder.path());
     let server = Server::bind(settings(folder.path())).await.unwrap();
-    let (address, reload) = (server.local_addr(), server.tls_reload());
+    let (address, reload) = (server.local_addr(), server.reloader());
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(server.run(async {
         let _ = stopped.await;
@@ -184,14 +184,14 @@ async fn a_certificate_that_changed_is_taken_without_a_restart() {
     let server = start().await;
     let mut before = server.join("echo/a").await;
     let new = write_certificate(server.folder.path());
-    assert!(server.reload.reload().unwrap());
+    assert!(server.reload.reload_certificate().unwrap());
     assert!(server.shake(&server.certificate).await.is_err());
     server.shake(&new).await.unwrap();
     before.send(Message::text("on")).await.unwrap();
     assert_eq!(next(&mut before).await, Message::text("on"));
 
     std::fs::write(server.folder.path().join("key.pem"), "no key").unwrap();
-    let error = server.reload.reload().unwrap_err();
+    let error = server.reload.reload_certificate().unwrap_err();
     assert!(
         error
             .to_string()

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use greenroom_core::close_reason::CloseReason;
 use greenroom_core::registry::{Action, Ended, Instance, Refused};
+use greenroom_core::room::behaviour::Visibility;
 use greenroom_core::room::session::Hello;
 use greenroom_core::room::{Drain, Room, RoomConfig};
 use greenroom_core::store::NodeId;
@@ -178,6 +179,7 @@ impl World {
             id: id.clone(),
             node: NodeId(node),
             limits: self.plan.limits.clone(),
+            visibility: Visibility::Early,
             seed: self.rng.next(),
         };
         let Some(there) = self.nodes.get_mut(&node) else {

@@ -1,5 +1,8 @@
 //! `config`: shows, checks and explains the configuration.
 
+use greenroom_server::auth::read_keys;
+use greenroom_server::store::SqliteStore;
+
 use crate::cli::{ConfigCheckOptions, ConfigShowOptions, GlobalOptions};
 use crate::config::{
     Document, Environment, as_json, as_origins_json, as_toml, check_document, reference_page,
@@ -38,8 +41,22 @@ pub(super) fn show(
 
 /// `config check`
 pub(super) fn check(options: &ConfigCheckOptions, printer: &Printer) -> Result<ExitCode, Failure> {
-    check_document(&Document::read(&options.file)?)?;
-    printer.note(&format!("{} is good", options.file));
+    if let Some(file) = &options.file {
+        check_document(&Document::read(file)?)?;
+        printer.note(&format!("{file} is good"));
+    }
+    if let Some(data) = &options.data {
+        let name = data.display();
+        let failed = |why: &dyn std::fmt::Display| Failure::usage(format!("{name}: {why}"));
+        if !data.is_dir() {
+            return Err(failed(&"there is no such directory"));
+        }
+        let format = SqliteStore::format_of(data)
+            .map_err(|error| failed(&error).hint(error.hint()))?
+            .ok_or_else(|| failed(&"there is no store in it"))?;
+        read_keys(data)?;
+        printer.note(&format!("{name} is good: format {format}"));
+    }
     Ok(ExitCode::Done)
 }
 

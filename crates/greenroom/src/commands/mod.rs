@@ -16,6 +16,7 @@ use crate::config::{DevFlags, Environment, Flags, ServeFlags, resolve};
 use crate::exit_codes::ExitCode;
 use crate::failure::Failure;
 use crate::printer::Printer;
+use crate::reloading::Reloading;
 use crate::server_plan::Purpose;
 use crate::{logging, server_command, server_plan};
 
@@ -33,13 +34,10 @@ fn run_server(purpose: Purpose, flags: &Flags, printer: &Printer) -> Result<Exit
     let started = Instant::now();
     let resolved = resolve(purpose, flags, &Environment::of_process())?;
     let options = &resolved.options;
-    let filter = options
-        .log_filter
-        .value
-        .as_ref()
-        .map(|filter| filter.0.as_str());
-    logging::start(options.log_form.value, filter, printer)?;
-    server_command::run(server_plan::plan(&resolved)?, started, printer)
+    let log = logging::start(options.log_form.value, options.filter(), printer)?;
+    let plan = server_plan::plan(&resolved)?;
+    let reload = Reloading::new(flags.clone(), resolved, &plan, log);
+    server_command::run(plan, reload, started, printer)
 }
 
 /// `config`

@@ -171,6 +171,13 @@ macro_rules! options {
                 Some(Self { $($field: $field?,)+ limits: limits? })
             }
 
+            /// Takes from `running` what only a restart changes.
+            pub(crate) fn keep_fixed(&mut self, running: &Self) {
+                $(if Reload::$reload == Reload::NeedsRestart {
+                    self.$field = running.$field.clone();
+                })+
+            }
+
             /// All that `purpose` has, in the order of the table, then the limits.
             pub(crate) fn entries(&self, purpose: Purpose) -> Vec<Entry> {
                 let mut entries = Vec::new();
@@ -192,6 +199,16 @@ macro_rules! options {
     };
     (@or $default:expr) => { $default };
     (@or $default:expr, $value:expr) => { $value };
+}
+
+impl Options {
+    /// What is logged, if that was said.
+    pub(crate) fn filter(&self) -> Option<&str> {
+        self.log_filter
+            .value
+            .as_ref()
+            .map(|filter| filter.0.as_str())
+    }
 }
 
 /// The option of this key.
@@ -255,7 +272,7 @@ options! {
         default: Fallback::Nothing, reload: Taken, commands: Both,
     }
     /// What rooms are, by name: `counter/*=counter` (kinds: collab, relay, echo, counter);
-    /// repeatable
+    /// repeatable. Rules of the file say more: rights, visibility, limits
     rooms: Rooms {
         key: "rooms", variable: "GREENROOM_ROOMS", flag: flag("rooms", "PATTERN=KIND"),
         default: Fallback::Nothing, reload: ForNew, commands: Both,

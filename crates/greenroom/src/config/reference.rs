@@ -27,10 +27,50 @@ or texts: `64KiB`, `16MiB`, `1GiB`. Lists in flags and variables have commas bet
 read from the file that its `_FILE` variable or `_file` key names, or from the file `greenroom.NAME` in
 `$CREDENTIALS_DIRECTORY`.
 
-Today every change needs a restart. *Reload* says what a reload in place will do with a changed value
-once there is one (#4): **taken** at once; **for new** rooms and connections; **restart** still.
+SIGHUP makes a running server read the file, the keys and the files of secrets again. It says what it
+took and what it could not; when anything is wrong, nothing changes. *Reload* says what it does with a
+changed value: **taken** at once; **for new** rooms that are loaded and connections that are made from
+then on; **restart**: not before a restart. Who is connected stays, with the rights that were given.
 
 ## Options
+";
+
+const ROOMS: &str = "
+## Rooms
+
+Each `[[rooms]]` is a rule for the rooms whose names match `pattern`: `*` stands for anything but `/`,
+`**` for anything. A rule says only what it says: the rest is taken from the next rule that matches,
+at last from the defaults.
+
+| key | default | what |
+|---|---|---|
+| `pattern` | needed | the rooms |
+| `kind` | `collab` | what they are: `collab` (documents), or a service: `relay`, `echo`, `counter` (restart) |
+| `anonymous` | nothing where tokens are needed, else everything | what somebody without a token may do: a list of `read`, `write`, `presence` |
+| `authenticated` | as `anonymous` | what somebody may do whose good token says nothing of the room; a token that names the room gives what it says, no more |
+| `visibility` | `early` | when others see an edit of a document: `early`, while it is being stored, or `durable`, when it is on stable storage |
+| `limits` | those of the server | limits of these rooms and of connections to them |
+
+```toml
+";
+
+/// A file that the page shows; a test reads it.
+pub(super) const EXAMPLE: &str = "\
+# Everybody reads what is published, people with a token write too.
+[[rooms]]
+pattern = \"public/**\"
+anonymous = [\"read\"]
+authenticated = [\"read\", \"write\", \"presence\"]
+
+# Nobody sees an edit of a contract that a crash could take back.
+[[rooms]]
+pattern = \"contracts/*\"
+visibility = \"durable\"
+limits = { document_bytes_max = \"4MiB\", room_connections_max = 20 }
+
+[[rooms]]
+pattern = \"counter/*\"
+kind = \"counter\"
 ";
 
 /// The page.
@@ -39,6 +79,9 @@ pub(crate) fn reference_page() -> String {
     for spec in OPTIONS {
         page.push_str(&option(spec));
     }
+    page.push_str(ROOMS);
+    page.push_str(EXAMPLE);
+    page.push_str("```\n");
     page.push_str(
         "\n## Limits\n\nKeys of `[limits]`; `for new` rooms and connections. The variable of \
          `outbox_bytes_max` is\n`GREENROOM_LIMITS_OUTBOX_BYTES_MAX`, and so on.\n\n\

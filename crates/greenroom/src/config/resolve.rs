@@ -10,6 +10,7 @@ use super::layers::{Layers, Origin};
 use super::limits::{LIMITS, variable_of};
 use super::options::{OPTIONS, Options, known_keys, spec};
 use super::problem::{Problem, Wrong, failure_of, nearest, unknown_key};
+use super::rooms::contradiction;
 use super::tree::{Member, Node};
 use super::value::{Address, Secret};
 use crate::env_vars;
@@ -107,6 +108,19 @@ fn of_layers(layers: &Layers<'_>) -> Result<Resolved, Failure> {
     }
     let options = Options::read(layers, &mut problems);
     let options = options.and_then(|options| with_address(options, layers, &mut problems));
+    let contradiction = options
+        .as_ref()
+        .and_then(|options| contradiction(&options.rooms.value, &options.limits.values));
+    if let Some(pattern) = contradiction {
+        let what = format!(
+            "the limits of the rooms `{pattern}`: `peer_dead_ms` is not above `ping_interval_ms`"
+        );
+        problems.push(Problem {
+            source: String::new(),
+            wrong: Box::new(Wrong::new(what).naming_itself()),
+            in_file: false,
+        });
+    }
     match options {
         Some(options) if problems.is_empty() => Ok(Resolved {
             purpose: layers.purpose,

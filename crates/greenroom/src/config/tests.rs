@@ -1,3 +1,4 @@
+use super::document::Document;
 use super::environment::Environment;
 use super::excerpt::excerpt;
 use super::flags::Flags;
@@ -5,7 +6,8 @@ use super::json::parse_json;
 use super::layers::Origin;
 use super::options::{OPTIONS, Options};
 use super::problem::nearest;
-use super::resolve::resolve;
+use super::reference::EXAMPLE;
+use super::resolve::{check_document, resolve};
 use super::tree::{Content, Node, parse_toml};
 use super::value::{BYTE_UNITS, Given, TIME_UNITS, in_words};
 use crate::server_plan::Purpose;
@@ -168,4 +170,21 @@ fn a_place_is_shown_whatever_the_line_holds() {
     );
     let end = text.len();
     assert!(excerpt("a.toml", text, &(end..end), None).contains("a.toml:3:1"));
+}
+
+#[test]
+fn the_example_of_the_reference_is_good() {
+    let document = Document::parse("greenroom.toml", EXAMPLE.to_owned()).unwrap();
+    let options = check_document(&document).unwrap();
+    assert_eq!(options.rooms.value.0.len(), 3);
+}
+
+#[test]
+fn a_reload_leaves_alone_what_needs_a_restart() {
+    let old = options_of(Purpose::Serve, &Flags::default(), &[]);
+    let variables = [("GREENROOM_LISTEN", "0.0.0.0:1"), ("GREENROOM_ORIGIN", "*")];
+    let mut new = options_of(Purpose::Serve, &Flags::default(), &variables);
+    new.keep_fixed(&old);
+    assert_eq!(new.listen.value, old.listen.value);
+    assert_ne!(new.origins.value, old.origins.value);
 }

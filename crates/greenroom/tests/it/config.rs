@@ -345,3 +345,85 @@ fn the_reference_is_current() {
         "docs/reference/configuration.md is old: `greenroom config reference > docs/reference/configuration.md`"
     );
 }
+
+#[test]
+fn rules_for_rooms_are_checked_to_the_last_word() {
+    let check = |rule: &str, expected: &str| {
+        let shell = shell_with("a.toml", &format!("[[rooms]]\npattern = \"x\"\n{rule}\n"));
+        let ran = shell.run(&["config", "check", "a.toml"]);
+        let first = ran.stderr.lines().next().unwrap_or_default();
+        assert_eq!(first, format!("error: {expected}"), "{}", ran.stderr);
+        assert_eq!(ran.code, Some(2));
+    };
+    check(
+        "anonymous = [\"fly\"]",
+        "`rooms`: `fly` is none of read, write, presence",
+    );
+    check(
+        "anonymous = \"read\"",
+        "`rooms`: expected a list, found text",
+    );
+    check(
+        "visibility = \"late\"",
+        "`rooms`: `late` is none of early, durable",
+    );
+    check("retention = \"1d\"", "unknown key `retention` in [[rooms]]");
+    check("pattern2 = 1", "unknown key `pattern2` in [[rooms]]");
+    check(
+        "limits = { faults_max = 0 }",
+        "`rooms`: faults_max: 0 is not between 1 and 1000",
+    );
+    check(
+        "limits = { fault_max = 1 }",
+        "unknown key `fault_max` in `limits` of [[rooms]]",
+    );
+    check(
+        "limits = { ping_interval_ms = \"2m\" }",
+        "the limits of the rooms `x`: `peer_dead_ms` is not above `ping_interval_ms`",
+    );
+    let shell = shell_with("a.toml", "[[rooms]]\nkind = \"echo\"\n");
+    shell.run(&["config", "check", "a.toml"]).check(
+        2,
+        "",
+        "\
+error: a room rule has no `pattern`
+  ╭─[a.toml:1:1]
+1 │ [[rooms]]
+  │ ──┬──────
+",
+    );
+}
+
+#[test]
+fn rules_for_rooms_are_shown_as_they_are_written() {
+    let rules = "\
+[[rooms]]
+pattern = \"contracts/*\"
+anonymous = []
+authenticated = [\"read\"]
+kind = \"collab\"
+limits = { faults_max = 4 }
+visibility = \"durable\"
+";
+    let shell = shell_with("a.toml", rules);
+    let shown = shell.run(&["config", "show", "--config", "a.toml"]).stdout;
+    assert!(shown.ends_with(rules), "{shown}");
+}
+
+#[test]
+fn data_is_checked_without_touching_it() {
+    let shell = Shell::new();
+    let check = ["config", "check", "--data", "data"];
+    let none = "error: data: there is no such directory\n";
+    shell.run(&check).check(2, "", none);
+    fs::create_dir(shell.path("data")).unwrap();
+    let empty = "error: data: there is no store in it\n";
+    shell.run(&check).check(2, "", empty);
+    let running = crate::server::Running::start(
+        &shell,
+        &["serve", "--data", "data", "--listen", "127.0.0.1:0"],
+    );
+    shell.run(&check).check(0, "", "data is good: format 1\n");
+    drop(running);
+    shell.run(&check).check(0, "", "data is good: format 1\n");
+}

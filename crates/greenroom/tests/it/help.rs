@@ -60,7 +60,7 @@ Options:
       --data <DIR>                   Where data is kept; `:memory:` keeps nothing [default: ./data] [env: GREENROOM_DATA]
       --insecure[=<YES>]             Ask nobody for a token: anyone who reaches the port can read and change every room [env: GREENROOM_INSECURE]
       --origin <ORIGIN>              Pages that may connect: `https://app.example.com`, `*.example.com` or `*`; repeatable [env: GREENROOM_ORIGIN]
-      --rooms <PATTERN=KIND>         What rooms are, by name: `counter/*=counter` (kinds: collab, relay, echo, counter); repeatable [env: GREENROOM_ROOMS]
+      --rooms <PATTERN=KIND>         What rooms are, by name: `counter/*=counter` (kinds: collab, relay, echo, counter); repeatable. Rules of the file say more: rights, visibility, limits [env: GREENROOM_ROOMS]
       --compression[=<YES>]          Compress what connections that ask for it are sent: fewer bytes for more processor time [env: GREENROOM_COMPRESSION]
       --free-bytes-min <SIZE>        Refuse writes while fewer bytes than this are free on the disk of the data [default: 256MiB] [env: GREENROOM_FREE_BYTES_MIN]
       --free-percent-min <N>         Refuse writes while less of the disk is free, if that is less than those bytes [default: 5] [env: GREENROOM_FREE_PERCENT_MIN]

@@ -9,5 +9,7 @@ mod deploy;
 mod health;
 mod help;
 mod reference;
+#[cfg(unix)]
+mod reload;
 mod server;
 mod token;

@@ -36,6 +36,27 @@ impl Running {
         }
     }
 
+    /// Tells it to read its configuration again, and gives what it said to that.
+    #[cfg(unix)]
+    pub(crate) fn reload(&mut self) -> Vec<String> {
+        let sent = Command::new("kill")
+            .args(["-s", "HUP", &self.pid()])
+            .status();
+        assert!(sent.unwrap().success());
+        let mut said: Vec<String> = Vec::new();
+        loop {
+            let mut line = String::new();
+            let read = self.stderr.read_line(&mut line).unwrap();
+            assert!(read > 0, "it ended after {said:?}");
+            if !line.starts_with('{') {
+                said.push(line.trim_end().to_owned());
+                if line.starts_with("reloaded: ") || line.starts_with("not reloaded") {
+                    return said;
+                }
+            }
+        }
+    }
+
     /// Sends a signal, waits for the end, and gives what was said since.
     #[cfg(unix)]
     pub(crate) fn stop(mut self, signal: &str) -> Ran {

@@ -23,7 +23,7 @@ use super::shadow::{Shadow, Verdict};
 use super::update::{Digest, StateVector};
 use crate::close_reason::CloseReason;
 use crate::protocol::{ServerMessage, YjsMessage};
-use crate::room::behaviour::{Cx, Effect, Slot, Visibility};
+use crate::room::behaviour::{Cx, Effect, Slot};
 use crate::room::job::ComputeId;
 use crate::room::presence::Asked;
 use crate::room::request::RequestId;
@@ -320,7 +320,7 @@ impl Document {
 
     fn say(&self, to: To, message: YjsMessage, cx: &mut Cx<'_>) {
         let message = ServerMessage::Yjs(self.name.clone(), message);
-        cx.send(to, message, Visibility::Early);
+        cx.send(to, message, cx.visibility);
     }
 
     /// Sends the answer to a sync step 1.
@@ -348,9 +348,10 @@ impl Document {
         update: Bytes,
         cx: &mut Cx<'_>,
     ) {
+        let visibility = cx.visibility;
         let latest = |slot, message| {
             let message = ServerMessage::Yjs(self.name.clone(), message);
-            Effect::SendLatest(To::One(session), slot, message, Visibility::Early)
+            Effect::SendLatest(To::One(session), slot, message, visibility)
         };
         let raw = first.iter().map(|(_, update)| update);
         let unmerged = self.unmerged().map(|(_, update)| update);

@@ -276,3 +276,31 @@ fn a_shutdown_while_a_job_runs_does_not_wait_for_it() {
     room.release_store();
     assert_eq!(room.stopped(), Some(&crate::room::Stopped::Drained));
 }
+
+#[test]
+fn a_room_may_hold_edits_back_until_they_are_durable() {
+    let heard = |gated: bool| {
+        let mut room = room();
+        if gated {
+            room.gate_edits();
+            room.unload();
+        }
+        let mut ada = Editor::join(&mut room, 1, "");
+        let mut bob = Editor::join(&mut room, 2, "");
+        settle(&mut room, &mut [&mut ada, &mut bob]);
+        room.hold_store();
+        ada.write(&mut room, "hello");
+        bob.hear(&mut room);
+        let early = bob.text();
+        // Who asks for everything gets no more than who listens.
+        bob.ask(&mut room);
+        bob.hear(&mut room);
+        let asked = bob.text();
+        room.release_store();
+        bob.hear(&mut room);
+        (early, asked, bob.text())
+    };
+    let hello = || "hello".to_owned();
+    assert_eq!(heard(false), (hello(), hello(), hello()));
+    assert_eq!(heard(true), (String::new(), String::new(), hello()));
+}

@@ -122,6 +122,22 @@ pub(super) fn open_file(file: &Path) -> Result<Connection, OpenError> {
 }
 
 /// An empty database in memory.
+/// The format of the newest database in `directory`, which is left as it is.
+pub(super) fn format_of(directory: &Path) -> Result<Option<u32>, OpenError> {
+    let Some(generation) = newest_generation(directory)? else {
+        return Ok(None);
+    };
+    let file = directory.join(file_name(generation));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(file, flags)?;
+    check_ours(&db)?;
+    Ok(Some(db.pragma_query_value(
+        None,
+        "user_version",
+        |row| row.get(0),
+    )?))
+}
+
 pub(super) fn open_memory() -> Result<Connection, OpenError> {
     prepare(Connection::open_in_memory()?)
 }

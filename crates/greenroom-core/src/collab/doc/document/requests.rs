@@ -150,7 +150,7 @@ impl Document {
 fn answer(id: RequestId, reply: Reply, cx: &mut Cx<'_>) {
     let visibility = match reply {
         Reply::Edited { .. } => Visibility::Durable,
-        _ => Visibility::Early,
+        _ => cx.visibility,
     };
     cx.effects.push(Effect::Reply(id, reply, visibility));
 }
