@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { arrivals, LOGS_ARRIVALS } from "../lib/arrivals.mjs";
 import { Editor } from "../lib/editor.mjs";
 import { runs } from "../lib/runs.mjs";
 import { Server } from "../lib/server.mjs";
@@ -23,7 +24,7 @@ let server;
 let swarm = [];
 
 before(async () => {
-  server = await Server.start();
+  server = await Server.start(() => LOGS_ARRIVALS);
 });
 after(async () => {
   for (const member of swarm) member.close();
@@ -32,20 +33,6 @@ after(async () => {
 
 function enter(n) {
   return new Member(server, `drain/${Math.floor(n / ROOM_MEMBERS)}`);
-}
-
-/** The most that came in within any second, by the server's log: a busy client sees them late. */
-function densest(lines) {
-  const times = lines
-    .filter((line) => line.includes('"joined"'))
-    .map((line) => Date.parse(JSON.parse(line).timestamp))
-    .sort((one, other) => one - other);
-  let [most, first] = [0, 0];
-  for (const [at, time] of times.entries()) {
-    while (time - times[first] >= 1_000) first += 1;
-    most = Math.max(most, at - first + 1);
-  }
-  return most;
 }
 
 function allSynced(ms) {
@@ -74,7 +61,7 @@ async function through(word, end) {
   const listening = performance.now();
   await allSynced(JOIN_MS);
   const back = performance.now() - listening;
-  const most = densest(server.said.slice(before));
+  const { most } = arrivals(server.said.slice(before));
   console.log(
     `${word}: ${MEMBERS} back in ${back.toFixed(0)} ms, ` +
       `${(listening - gone).toFixed(0)} ms after the word to stop; ` +

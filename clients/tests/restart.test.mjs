@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { arrivals, LOGS_ARRIVALS } from "../lib/arrivals.mjs";
 import { editors } from "../lib/editor.mjs";
 import { runs } from "../lib/runs.mjs";
 import { Server } from "../lib/server.mjs";
@@ -16,23 +17,9 @@ const HANDSHAKES_PER_S_MAX = 300;
 
 let server;
 before(async () => {
-  server = await Server.start();
+  server = await Server.start(() => LOGS_ARRIVALS);
 });
 after(() => server.dispose());
-
-/** The most handshakes that were answered within any second, by the server's log. */
-function mostInASecond(lines) {
-  const times = lines
-    .filter((line) => line.includes('"joined"'))
-    .map((line) => Date.parse(JSON.parse(line).timestamp))
-    .sort((a, b) => a - b);
-  let most = 0;
-  for (let from = 0, to = 0; to < times.length; to += 1) {
-    while (times[to] - times[from] >= 1_000) from += 1;
-    most = Math.max(most, to - from + 1);
-  }
-  return { most, all: times.length };
-}
 
 /** Waits until all of a room are back and have all that was typed in it. */
 function complete(room, marks, all) {
@@ -65,7 +52,7 @@ test(`${CONNECTIONS} connections with work in flight are back within 10 s`, asyn
   for (const [at, editor] of all.entries()) {
     assert.equal(editor.text.toString().split(marks[at]).length, 2, "each is there once");
   }
-  const { most, all: handshakes } = mostInASecond(server.said.slice(before));
+  const { most, all: handshakes } = arrivals(server.said.slice(before));
   console.log(
     `${CONNECTIONS} back in ${took.toFixed(0)} ms, ${handshakes} handshakes, at most ${most} in a second`,
   );

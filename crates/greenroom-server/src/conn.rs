@@ -8,7 +8,7 @@ use greenroom_core::close_reason::{CloseReason, Protocol};
 use greenroom_core::limits::Limits;
 use greenroom_core::protocol::{self, ClientMessage, websocket, yjs};
 use greenroom_core::room::session::Hello;
-use greenroom_service::{Message, SessionId};
+use greenroom_service::{Message, SessionId, UserId};
 use tokio::time::Instant;
 
 use crate::codec::Item;
@@ -35,20 +35,6 @@ const CODE_GONE: u16 = 1006;
 /// must not cost its connection memory for ever.
 const ITEMS_KEPT: usize = 16;
 
-/// A connection that was let in, with everything that its task needs.
-pub(crate) struct Accepted {
-    pub(crate) conn: Arc<Conn>,
-    pub(crate) reader: ConnReader,
-    pub(crate) hello: Hello,
-    pub(crate) session: SessionId,
-    pub(crate) room: RoomRef,
-    pub(crate) limits: Arc<Limits>,
-    /// When its credential ends.
-    pub(crate) expires: Option<Instant>,
-    /// Bytes that came with the handshake.
-    pub(crate) early: Vec<u8>,
-}
-
 /// Tells the room that the session is gone, however the task ends.
 struct Membership {
     room: RoomRef,
@@ -62,58 +48,32 @@ impl Drop for Membership {
 }
 
 /// Runs a connection until it ends.
-pub(crate) async fn run(accepted: Accepted) {
-    let Accepted {
-        conn,
-        reader,
-        hello,
-        session,
-        room,
-        limits,
-        expires,
-        early,
-    } = accepted;
-    let protocol = hello.protocol;
-    let _open = OpenGauge::new(protocol);
+///
+/// What it needs stands in one box that the task's future points to, as does what is seldom waited
+/// for: a future keeps room for every value that is handed on in it, and there is one for each idle
+/// connection.
+pub(crate) async fn run(hello: Box<Hello>, mut task: Box<ConnTask>, early: Vec<u8>) {
+    let _open = OpenGauge::new(task.protocol);
     let user = hello.user.clone();
-    spans::conn(room.id(), session, user.as_ref())
-        .in_scope(|| tracing::info!(protocol = protocol.name(), "joined"));
-    if room
-        .send(Mail::Join(session, Box::new(hello), Arc::clone(&conn)))
-        .await
-        .is_err()
-    {
-        return turn_away(&conn, reader, CloseReason::Shutdown).await;
+    task.log(user.as_ref(), "joined");
+    let Membership { room, session } = &task.membership;
+    let join = Mail::Join(*session, hello, Arc::clone(&task.conn));
+    if room.send_at_once(join).await.is_err() {
+        task.conn.close(CloseReason::Shutdown);
+        return Box::pin(finish(&task.conn, &mut task.reader)).await;
     }
-    let clock = room.clock();
-    let membership = Membership { room, session };
-    let pulse = Pulse::new(&limits, Instant::now(), expires);
-    let mut task = ConnTask {
-        conn,
-        reader,
-        membership,
-        protocol,
-        limits,
-        pulse,
-        clock,
-        meters: meters::of(protocol),
-        items: Vec::new(),
-        messages: Vec::new(),
-        now: Instant::now(),
-    };
     let ended = task.run(early).await;
-    spans::conn(task.membership.room.id(), session, user.as_ref())
-        .in_scope(|| tracing::info!(protocol = protocol.name(), "left"));
+    task.log(user.as_ref(), "left");
     let ConnTask {
         conn,
         mut reader,
         membership,
         ..
-    } = task;
+    } = *task;
     // The others need not wait for a peer that takes its close frame slowly.
     drop(membership);
     match ended {
-        Ended::Closing => finish(&conn, &mut reader).await,
+        Ended::Closing => Box::pin(finish(&conn, &mut reader)).await,
         Ended::Gone => {
             conn.ended("gone", CODE_GONE);
         }
@@ -123,7 +83,7 @@ pub(crate) async fn run(accepted: Accepted) {
 /// Ends a connection that is not let in.
 pub(crate) async fn turn_away(conn: &Conn, mut reader: ConnReader, reason: CloseReason) {
     conn.close(reason);
-    finish(conn, &mut reader).await;
+    Box::pin(finish(conn, &mut reader)).await;
 }
 
 /// Sends what is left, the close frame last, and hears the peer out: a socket that is closed with
@@ -148,7 +108,8 @@ enum Ended {
     Gone,
 }
 
-struct ConnTask {
+/// A connection that was let in, with everything that its task needs.
+pub(crate) struct ConnTask {
     conn: Arc<Conn>,
     reader: ConnReader,
     membership: Membership,
@@ -164,6 +125,40 @@ struct ConnTask {
 }
 
 impl ConnTask {
+    /// Of a connection that joins `room` as `session`; its credential ends when `expires`.
+    pub(crate) fn new(
+        conn: Arc<Conn>,
+        reader: ConnReader,
+        (room, session): (RoomRef, SessionId),
+        limits: Arc<Limits>,
+        expires: Option<Instant>,
+    ) -> Box<Self> {
+        let now = Instant::now();
+        let protocol = conn.protocol();
+        Box::new(Self {
+            conn,
+            reader,
+            protocol,
+            pulse: Pulse::new(&limits, now, expires),
+            limits,
+            clock: room.clock(),
+            membership: Membership { room, session },
+            meters: meters::of(protocol),
+            items: Vec::new(),
+            messages: Vec::new(),
+            now,
+        })
+    }
+
+    /// Its coming and going, for who asks for that: an access log is off by default.
+    fn log(&self, user: Option<&UserId>, what: &'static str) {
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let Membership { room, session } = &self.membership;
+            let protocol = self.protocol.name();
+            spans::conn(room.id(), *session, user).in_scope(|| tracing::debug!(protocol, "{what}"));
+        }
+    }
+
     async fn run(&mut self, mut early: Vec<u8>) -> Ended {
         if !early.is_empty() {
             let fed = self.reader.feed(&mut early, &mut self.items);
@@ -294,7 +289,7 @@ impl ConnTask {
             // waits.
             if let Some(pause) = pause {
                 meters::limit_hit("messages_per_s_max");
-                tokio::time::sleep(pause).await;
+                Box::pin(tokio::time::sleep(pause)).await;
                 self.now = Instant::now();
             }
             counted += 1;

@@ -24,7 +24,7 @@ use tokio_rustls::server::TlsStream;
 use crate::app::App;
 use crate::auth::{Identity, subprotocol_answer, token_of};
 use crate::codec::{CodecLimits, Decoder, Upgrade, negotiate, upgrade};
-use crate::conn::{self, Accepted};
+use crate::conn::{self, ConnTask};
 use crate::crowd::Place;
 use crate::edge::wall_ms;
 use crate::link::{Conn, Resume};
@@ -141,7 +141,7 @@ fn let_in(
         (Kind::Collab, Protocol::Yjs) | (Kind::Service(_), Protocol::Raw) => Ok(()),
         _ => Err(CloseReason::Forbidden),
     };
-    let arrival = Arrival {
+    let arrival = Box::new(Arrival {
         app: Arc::clone(app),
         document: query_value(request.uri().query(), "doc").unwrap_or_default(),
         origin: origin_of(&request),
@@ -152,7 +152,7 @@ fn let_in(
         inflates: agreed.is_some(),
         deflates: agreed.is_some_and(|agreed| agreed.deflates),
         identity: identity.and_then(|identity| right_door.map(|()| identity)),
-    };
+    });
     let mut response = upgrade.response(Body::empty());
     if let Some(chosen) = chosen_subprotocol(request.headers()) {
         response
@@ -164,7 +164,9 @@ fn let_in(
         let Ok(Ok(upgraded)) = tokio::time::timeout(UPGRADE_DEADLINE, upgraded).await else {
             return;
         };
-        arrival.serve(upgraded).await;
+        if let Some((hello, task, early)) = arrival.admit(upgraded).await {
+            conn::run(hello, task, early).await;
+        }
     });
     response
 }
@@ -206,7 +208,12 @@ struct Arrival {
 }
 
 impl Arrival {
-    async fn serve(self, upgraded: Upgraded) {
+    /// Takes the connection over from HTTP and waits for its room; one that is not let in is told
+    /// why.
+    async fn admit(
+        self: Box<Self>,
+        upgraded: Upgraded,
+    ) -> Option<(Box<Hello>, Box<ConnTask>, Vec<u8>)> {
         let limits = &self.limits;
         let message_bytes_max = match self.protocol {
             Protocol::Yjs => limits.yjs_frame_bytes_max,
@@ -234,19 +241,23 @@ impl Arrival {
                 .rooms()
                 .open(&self.room)
                 .await
-                .map(|room| (identity, room)),
-            Err(reason) => return conn::turn_away(&conn, reader, reason).await,
+                .map(|room| (identity, room))
+                .map_err(reason_of),
+            Err(reason) => Err(reason),
         };
         let (identity, room) = match admitted {
             Ok(admitted) => admitted,
-            Err(refused) => return conn::turn_away(&conn, reader, reason_of(refused)).await,
+            Err(reason) => {
+                conn::turn_away(&conn, reader, reason).await;
+                return None;
+            }
         };
         let expires = identity.expires_at_unix_s.map(|at| {
             let left_ms = at.saturating_mul(1_000).saturating_sub(wall_ms());
             Instant::now() + Duration::from_millis(left_ms.min(u64::from(u32::MAX)))
         });
         let n = self.app.next_connection();
-        let hello = Hello {
+        let hello = Box::new(Hello {
             conn: ConnId {
                 node: self.app.edge().node.0,
                 n,
@@ -257,20 +268,9 @@ impl Arrival {
             document: self.document,
             deflate: self.deflates,
             origin: self.origin,
-        };
-        let limits = self.limits;
-        let session = SessionId(n);
-        conn::run(Accepted {
-            conn,
-            reader,
-            hello,
-            session,
-            room,
-            limits,
-            expires,
-            early,
-        })
-        .await;
+        });
+        let task = ConnTask::new(conn, reader, (room, SessionId(n)), self.limits, expires);
+        Some((hello, task, early))
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use greenroom_core::protocol::ClientMessage;
 use greenroom_core::registry::Instance;
-use greenroom_core::room::{Input, StoreTask};
+use greenroom_core::room::{Input, Room, StoreTask};
 use greenroom_core::store::StoreReply;
 use greenroom_service::{RoomId, SessionId};
 use tokio::sync::mpsc;
@@ -92,7 +92,7 @@ impl RoomCell {
             return Err(Busy);
         }
         self.turn_at_once(|turns| {
-            if !turns.room.accepts() || turns.room.session_count() > TURN_AT_ONCE_SESSIONS_MAX {
+            if !is_at_hand(&turns.room) {
                 return Err(Busy);
             }
             turns.meters.heard(at);
@@ -101,6 +101,22 @@ impl RoomCell {
             }
             Ok(())
         })
+    }
+
+    /// Hands over mail in a turn of its own, if the room is small and stands idle.
+    pub(crate) fn mail(&self, mail: Mail) -> Result<(), Mail> {
+        let mut mail = Some(mail);
+        if self.mail_waiting.load(Ordering::Acquire) == 0 {
+            let _ = self.turn_at_once(|turns| {
+                if is_at_hand(&turns.room)
+                    && let Some(mail) = mail.take()
+                {
+                    turns.mail(mail);
+                }
+                Ok(())
+            });
+        }
+        mail.map_or(Ok(()), Err)
     }
 
     /// Hands over what is not of a session.
@@ -202,6 +218,11 @@ impl RoomCell {
     fn wait(&self) -> Option<MutexGuard<'_, Turns>> {
         self.turns.lock().ok()
     }
+}
+
+/// Whether somebody who brings something may run the room's turn.
+fn is_at_hand(room: &Room) -> bool {
+    room.accepts() && room.session_count() <= TURN_AT_ONCE_SESSIONS_MAX
 }
 
 /// Runs the turns of a room that nobody runs at once, from its load to its stop.

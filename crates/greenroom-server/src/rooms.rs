@@ -9,6 +9,7 @@ use greenroom_core::protocol::ClientMessage;
 use greenroom_core::registry::{Action, Ended, Instance, Refused, Registry, Waiter};
 use greenroom_core::room::{Drain, Stopped};
 use greenroom_service::{RoomId, SessionId};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -75,14 +76,45 @@ impl RoomRef {
         messages: &mut Vec<ClientMessage>,
         at: Instant,
     ) -> Result<(), RoomEnded> {
-        if self.handle.cell.messages(session, messages, at).is_ok() {
+        let Handle { mailbox, cell, .. } = &self.handle;
+        if cell.messages(session, messages, at).is_ok() {
             return Ok(());
         }
+        match mailbox.try_reserve_many(messages.len()) {
+            Ok(places) => {
+                for (place, message) in places.zip(messages.drain(..)) {
+                    cell.mail_comes();
+                    place.send(Mail::Message(session, Box::new(Heard { at, message })));
+                }
+                Ok(())
+            }
+            Err(TrySendError::Closed(())) => Err(RoomEnded),
+            // In a box: every idle connection's future would keep room for the wait.
+            Err(TrySendError::Full(())) => {
+                Box::pin(self.send_one_by_one(session, messages, at)).await
+            }
+        }
+    }
+
+    async fn send_one_by_one(
+        &self,
+        session: SessionId,
+        messages: &mut Vec<ClientMessage>,
+        at: Instant,
+    ) -> Result<(), RoomEnded> {
         for message in messages.drain(..) {
             let heard = Box::new(Heard { at, message });
             self.send(Mail::Message(session, heard)).await?;
         }
         Ok(())
+    }
+
+    /// Hands over mail to the room itself if it is free, else as [`Self::send`].
+    pub(crate) async fn send_at_once(&self, mail: Mail) -> Result<(), RoomEnded> {
+        match self.handle.cell.mail(mail) {
+            Ok(()) => Ok(()),
+            Err(mail) => Box::pin(self.send(mail)).await,
+        }
     }
 
     /// Puts an input into the mailbox; waits while it is full.
@@ -92,13 +124,15 @@ impl RoomRef {
 
     /// Tells the room that a session is gone, behind all that it sent.
     pub(crate) fn leave(&self, session: SessionId) {
-        let leave = Mail::Leave(session);
+        let Err(leave) = self.handle.cell.mail(Mail::Leave(session)) else {
+            return;
+        };
         self.handle.cell.mail_comes();
         let Err(not_taken) = self.handle.mailbox.try_send(leave) else {
             return;
         };
         self.handle.cell.mail_gone();
-        if let mpsc::error::TrySendError::Full(leave) = not_taken {
+        if let TrySendError::Full(leave) = not_taken {
             let handle = self.handle.clone();
             self.rooms.edge.spawn(async move {
                 // A room that ended meanwhile has forgotten the session anyway.

@@ -96,7 +96,8 @@ impl StartError {
 #[derive(Clone)]
 pub struct Reloader {
     edge: Arc<Edge>,
-    reached: Reached,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<Tls>>,
 }
 
 impl Reloader {
@@ -113,8 +114,7 @@ impl Reloader {
     /// When they cannot be used: what was in force still is.
     #[cfg(feature = "tls")]
     pub fn reload_certificate(&self) -> Result<bool, TlsError> {
-        let tls = self.reached.tls.as_ref();
-        tls.map_or(Ok(false), |tls| tls.reload())
+        self.tls.as_ref().map_or(Ok(false), |tls| tls.reload())
     }
 }
 
@@ -251,7 +251,8 @@ impl Server {
     pub fn reloader(&self) -> Reloader {
         Reloader {
             edge: Arc::clone(self.rooms.edge()),
-            reached: self.reached.clone(),
+            #[cfg(feature = "tls")]
+            tls: self.reached.tls.clone(),
         }
     }
 
@@ -315,7 +316,7 @@ async fn listen(at: SocketAddr) -> Result<TcpListener, StartError> {
 }
 
 /// How connections are encrypted, if they are.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Reached {
     #[cfg(feature = "tls")]
     tls: Option<Arc<Tls>>,
