@@ -3,7 +3,8 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run test soak conformance fuzz bench fmt setup
+# `docs` is a folder too.
+.PHONY: help run docs test soak conformance fuzz bench fmt setup
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -11,6 +12,10 @@ help: ## List the targets
 run: ## Build everything and start a development server
 	@scripts/web.sh build
 	cargo run --release --locked --package greenroom -- dev $(ARGS)
+
+docs: ## Build the book of docs/ into target/book and check its links
+	@scripts/book.sh build
+	cargo xtask book
 
 test: setup ## Install what the tests need, then run every check
 	cargo xtask ci

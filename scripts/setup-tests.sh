@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need: the wasm32 target, cargo-nextest, the packages of web/ and clients/,
-# and a Chromium for the browser tests. Quick when all is there; asks nothing.
+# Installs what the tests need: the wasm32 target, cargo-nextest, mdBook, the packages of web/ and
+# clients/, and a Chromium for the browser tests. Quick when all is there; asks nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -59,3 +59,4 @@ setup_web() {
 setup_rust
 setup_web
 scripts/clients.sh
+scripts/book.sh install

@@ -1,8 +1,9 @@
-//! The chores of the workspace: `cargo xtask tidy`, `cargo xtask ci` and `cargo xtask soak`.
+//! The chores of the workspace: `cargo xtask tidy`, `book`, `ci` and `soak`.
 //!
 //! `tidy` checks the rules of the house that no compiler checks. `ci` is what the build machine
 //! runs, so that everybody can run it. `soak` is the same table with the long steps.
 
+mod book;
 mod printer;
 mod steps;
 mod tidy;
@@ -17,6 +18,7 @@ usage: cargo xtask COMMAND
 
 commands:
   tidy         check the rules of the house
+  book         check the links of the book that `make docs` built
   ci [--fast]  run every check; --fast leaves out the browser and wasm
   soak         run the long checks";
 
@@ -38,6 +40,7 @@ fn run(arguments: &[&str]) -> Result<bool> {
     let root = root()?;
     match arguments {
         ["tidy"] => tidy::run(&root),
+        ["book"] => book::check(&root),
         ["ci"] => steps::run(&root, steps::CI, steps::Extent::Full),
         ["ci", "--fast"] => steps::run(&root, steps::CI, steps::Extent::Fast),
         ["soak"] => steps::run(&root, steps::SOAK, steps::Extent::Full),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{printer, tidy};
+use crate::{book, printer, tidy};
 use needs::{ADVISORIES, DENY, NEXTEST, Need, PYTHON, WASM, WEB};
 
 /// What `cargo xtask ci` runs, in this order: the quick ones first, the pages before the server
@@ -28,6 +28,8 @@ pub(crate) const CI: &[Step] = &[
         &["cargo", "deny", "check", "advisories", "--disable-fetch"],
     )
     .needs(&ADVISORIES),
+    command("book", &["bash", "scripts/book.sh", "build"]),
+    call("links", book::check),
     command("web install", &["bash", "scripts/web.sh", "install"]).needs(&WEB),
     command("web build", &["npm", "run", "build"])
         .within("web")
@@ -58,7 +60,7 @@ pub(crate) const CI: &[Step] = &[
         &["cargo", "test", "--doc", "--workspace", "--locked"],
     ),
     command(
-        "docs",
+        "api docs",
         &["cargo", "doc", "--workspace", "--no-deps", "--locked"],
     )
     .with("RUSTDOCFLAGS", "-D warnings"),
