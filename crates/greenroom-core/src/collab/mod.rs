@@ -36,7 +36,8 @@ pub fn collab_rooms() -> Arc<BehaviourFactory> {
 /// The behaviour of a collab room.
 #[derive(Debug, Default)]
 struct Collab {
-    documents: BTreeMap<String, Document>,
+    // In boxes: the map keeps room for eleven, and most rooms have one.
+    documents: BTreeMap<String, Box<Document>>,
     /// The job that reads the past.
     loading: Option<ComputeId>,
 }
@@ -45,7 +46,7 @@ impl Collab {
     fn document(&mut self, name: &str) -> &mut Document {
         self.documents
             .entry(name.to_owned())
-            .or_insert_with(|| Document::new(name))
+            .or_insert_with(|| Box::new(Document::new(name)))
     }
 
     /// Whether the room has the document of this name, or may have it.
@@ -139,7 +140,7 @@ impl Collab {
     }
 
     fn all_done(&self) -> Progress {
-        if self.loading.is_some() || self.documents.values().any(Document::is_busy) {
+        if self.loading.is_some() || self.documents.values().any(|document| document.is_busy()) {
             Progress::Working
         } else {
             Progress::Ready
@@ -289,7 +290,8 @@ impl Behaviour for Collab {
             .awareness
             .values()
             .filter_map(|table| table.poll_timeout());
-        let engines = self.documents.values().filter_map(Document::poll_timeout);
+        let documents = self.documents.values();
+        let engines = documents.filter_map(|document| document.poll_timeout());
         awareness.chain(engines).min()
     }
 
@@ -312,7 +314,8 @@ impl Behaviour for Collab {
                     cx.effects.push(Effect::Note(note));
                 }
                 let name = loaded.name.clone();
-                self.documents.insert(name, Document::from_loaded(loaded));
+                self.documents
+                    .insert(name, Box::new(Document::from_loaded(loaded)));
             }
         } else if let Some(document) = self.documents.values_mut().find(|d| d.runs(id)) {
             match done {
@@ -360,7 +363,8 @@ impl Behaviour for Collab {
     }
 
     fn show(&self) -> Vec<PartShown> {
-        self.documents.values().filter_map(Document::show).collect()
+        let documents = self.documents.values();
+        documents.filter_map(|document| document.show()).collect()
     }
 
     fn next_wake(&self) -> Option<Millis> {
@@ -372,14 +376,14 @@ impl Behaviour for Collab {
     }
 
     fn state_hash(&self) -> u64 {
-        let fold = |hash: u64, document: &Document| {
-            (hash ^ u64::from(document.state_hash())).wrapping_mul(0x0100_0000_01b3)
-        };
         let written = self
             .documents
             .values()
             .filter(|document| !document.is_unused());
-        written.fold(0xcbf2_9ce4_8422_2325, fold)
+        let hashes = written.map(|document| u64::from(document.state_hash()));
+        hashes.fold(0xcbf2_9ce4_8422_2325, |all, one| {
+            (all ^ one).wrapping_mul(0x0100_0000_01b3)
+        })
     }
 
     fn kind(&self) -> &'static str {

@@ -7,6 +7,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
+use rustix::net::{SendFlags, send};
 use tokio::io::AsyncWrite;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::task::coop::unconstrained;
@@ -91,8 +92,10 @@ impl Sink {
     }
 
     // A TCP stream is tried directly: polling would take from the budget that tokio gives a task,
-    // and a room that writes to hundreds would find sockets full that are not. Another stream has
-    // only polling, hence without the budget and with a waker that wakes nobody.
+    // and a room that writes to hundreds would find sockets full that are not. What tokio knows of
+    // the socket is far from the cache then, so the system is asked; tokio finds out by itself when
+    // somebody waits. Another stream has only polling, hence without the budget and with a waker
+    // that wakes nobody.
     fn write(
         &mut self,
         slices: &[IoSlice<'_>],
@@ -101,7 +104,7 @@ impl Sink {
         match (self, mode) {
             (Self::Tcp(stream), Mode::Try) => {
                 let result = match slices {
-                    [one] => stream.try_write(one),
+                    [one] => send(stream.as_ref(), one, SendFlags::NOSIGNAL).map_err(Into::into),
                     many => stream.try_write_vectored(many),
                 };
                 match result {
