@@ -230,6 +230,18 @@ pub const TAIL_EVENTS_MAX: usize = 1_024;
 /// A watcher whose socket takes nothing for this long is given up.
 pub const TAIL_STALL_MS_MAX: u64 = 30_000;
 
+/// Operators who are signed in to the console at a time; one more signs out who was idle longest.
+pub const CONSOLE_SIGN_INS_MAX: usize = 64;
+
+/// A sign-in to the console ends after this, whatever is done in it.
+pub const CONSOLE_SIGN_IN_MS_MAX: u64 = 12 * 60 * 60 * 1_000;
+
+/// A sign-in to the console ends when nothing was asked for this long.
+pub const CONSOLE_IDLE_MS_MAX: u64 = 2 * 60 * 60 * 1_000;
+
+/// Used console links that are remembered, each until its time is over; one more is not taken.
+pub const CONSOLE_LINKS_USED_MAX: usize = 1_000;
+
 /// The body of a request that is JSON: metadata, edits, an event.
 pub const REQUEST_JSON_BYTES_MAX: usize = 1 << 20;
 

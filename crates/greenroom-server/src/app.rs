@@ -7,12 +7,14 @@ use greenroom_core::limits::Limits;
 use greenroom_service::RoomId;
 use tokio::sync::Semaphore;
 
+use crate::console::SignIns;
 use crate::crowd::Crowd;
-use crate::edge::Edge;
+use crate::edge::{Edge, wall_ms};
+use crate::overview::Looks;
 use crate::pace::Pace;
 use crate::policy::Policy;
 use crate::rooms::Rooms;
-use crate::settings::Settings;
+use crate::settings::{DataPlace, Settings};
 use crate::store::{DiskWatch, Health, StoreHandle};
 
 /// What every handler sees.
@@ -23,6 +25,10 @@ pub(crate) struct App {
     pub(crate) pace: Pace,
     /// Of the WebSocket connections.
     pub(crate) crowd: Arc<Crowd>,
+    /// At the counters.
+    pub(crate) looks: Looks,
+    /// Of the console.
+    pub(crate) sign_ins: SignIns,
     /// The number of the last connection.
     connections: AtomicU64,
     draining: AtomicBool,
@@ -33,6 +39,11 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(rooms: Arc<Rooms>, store: StoreHandle, pace: Pace) -> Self {
         let crowd = Crowd::new(rooms.edge().settings.front.connections_per_ip_max);
+        let directory = match &rooms.edge().settings.data {
+            DataPlace::Directory(directory) => Some(directory.as_path()),
+            DataPlace::Memory => None,
+        };
+        let sign_ins = SignIns::new(directory, wall_ms());
         let connections = AtomicU64::new(0);
         let draining = AtomicBool::new(false);
         Self {
@@ -40,6 +51,8 @@ impl App {
             store,
             pace,
             crowd,
+            looks: Looks::default(),
+            sign_ins,
             connections,
             draining,
             backups: Arc::new(Semaphore::new(1)),

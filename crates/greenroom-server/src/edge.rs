@@ -54,6 +54,11 @@ impl Clock {
         self.wall.plus(self.started.elapsed().as_millis() as u64)
     }
 
+    /// Since the start.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// When room time `at` is.
     pub(crate) fn instant(&self, at: Millis) -> Instant {
         let ahead = Duration::from_millis(at.since(self.wall));

@@ -17,7 +17,7 @@ struct Dist;
 const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \
      style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'self'";
 
-/// The demo page and what it loads.
+/// The demo page and what the pages load.
 pub(crate) async fn demo(uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/');
     let path = if path.is_empty() { "index.html" } else { path };
@@ -34,6 +34,15 @@ pub(crate) async fn demo(uri: Uri) -> Response {
             "there is nothing at this path",
         ),
     }
+}
+
+/// The console.
+pub(crate) async fn console() -> Response {
+    let page_file = Dist::get("console.html");
+    page_file.map_or_else(
+        || page("text/html", UNBUILT.into(), false),
+        |file| page("text/html", file.data.into_owned(), false),
+    )
 }
 
 /// What a server for others shows at `/`.

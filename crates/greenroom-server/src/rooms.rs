@@ -17,6 +17,7 @@ use crate::desk::Desk;
 use crate::edge::{Clock, Edge};
 use crate::mail::{Heard, Inboxes, Mail, Order};
 use crate::meters::table;
+use crate::overview::Troubles;
 use crate::room_cell::{self, RoomCell};
 use crate::spans;
 
@@ -43,6 +44,8 @@ pub(crate) struct Rooms {
     edge: Arc<Edge>,
     /// A room has ended.
     ended: Notify,
+    /// Rooms that could not go on.
+    pub(crate) troubles: Troubles,
 }
 
 /// A reference to a live room: while one is held, the room is not closed.
@@ -172,6 +175,7 @@ impl Rooms {
             inner: Mutex::new(inner),
             edge,
             ended: Notify::new(),
+            troubles: Troubles::default(),
         })
     }
 
@@ -213,10 +217,14 @@ impl Rooms {
             Stopped::Moved => (Ended::Moved, "moved"),
             Stopped::Quarantined(why) => {
                 spans::room(room).in_scope(|| tracing::error!(why, "quarantined"));
+                self.troubles
+                    .note(room, "quarantined", self.edge.clock.now().0);
                 (Ended::Quarantined, "quarantined")
             }
             Stopped::StoreFailed(why) => {
                 spans::room(room).in_scope(|| tracing::error!(why, "store failed"));
+                self.troubles
+                    .note(room, "store_failed", self.edge.clock.now().0);
                 (Ended::Failed, "store_failed")
             }
         };

@@ -30,12 +30,20 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page))
+        .route("/console", get(pages::console))
         .merge(rest::router(&app));
     router = match app.settings().mode {
         Mode::Dev => router
             .route("/status", get(async || "ok"))
             .fallback(get(pages::demo)),
-        Mode::Serve => router.route("/", get(pages::plain)).fallback(not_found),
+        // What the console loads, and no more.
+        Mode::Serve => router
+            .route("/assets/{*file}", get(pages::demo))
+            .route("/theme.js", get(pages::demo))
+            .route("/mark.svg", get(pages::demo))
+            .route("/licences.txt", get(pages::demo))
+            .route("/", get(pages::plain))
+            .fallback(not_found),
     };
     router
         .layer(axum::middleware::from_fn(http_meters::count))

@@ -18,6 +18,7 @@ use crate::edge::{Edge, TaskRunner};
 use crate::front::TlsSource;
 use crate::listen::Entrance;
 use crate::meters;
+use crate::overview;
 use crate::pace::Pace;
 use crate::policy::Policy;
 use crate::rooms::Rooms;
@@ -220,6 +221,7 @@ impl Server {
         rooms
             .edge()
             .spawn(meters::watch_lag(Arc::clone(rooms.edge())));
+        rooms.edge().spawn(overview::watch(Arc::clone(&app)));
         rooms.edge().spawn(rounds::run(Arc::clone(rooms.edge())));
         reached.run(rooms.edge());
         Ok(Self {

@@ -20,9 +20,11 @@ pub(crate) fn title(purpose: Purpose, place: &Place) -> String {
 pub(crate) fn doors(address: SocketAddr) -> String {
     let place = reachable(address);
     let page = format!("http://{place}/");
+    let console = format!("http://{place}/console");
     format!(
         "
   Open        {page:<32}demo page, two tabs are enough
+  Console     {console:<32}rooms, people, what needs attention
   Keys        pk_localdev  sk_localdev
 
   Connect what you have:
@@ -51,6 +53,7 @@ mod tests {
             doors("127.0.0.1:8080".parse().unwrap()),
             "
   Open        http://localhost:8080/          demo page, two tabs are enough
+  Console     http://localhost:8080/console   rooms, people, what needs attention
   Keys        pk_localdev  sk_localdev
 
   Connect what you have:

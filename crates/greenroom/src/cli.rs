@@ -216,6 +216,16 @@ Examples:
   greenroom token new --user ops --admin --ttl 30m"
     )]
     New(TokenNewOptions),
+    /// Print a link that signs in to the console, once
+    #[command(
+        after_help = "Whoever opens the link first is signed in at the server of `--server` for up to 12 hours, with \
+                      all rights. `greenroom dev` needs no sign-in.
+
+Examples:
+  greenroom token admin
+  greenroom token admin --ttl 5m --user ada --server https://rooms.example.com"
+    )]
+    Admin(TokenAdminOptions),
     /// Check a token and print what it says
     #[command(after_help = "Exit codes: 0 good, 1 not good.
 
@@ -256,6 +266,19 @@ pub(crate) struct TokenNewOptions {
     pub(crate) admin: bool,
     /// How long it is good: a number and s, m, h or d
     #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub(crate) ttl: String,
+    #[command(flatten)]
+    pub(crate) keys: KeyOptions,
+}
+
+/// Options of `token admin`.
+#[derive(Args, Debug)]
+pub(crate) struct TokenAdminOptions {
+    /// Who signs in with it: the name in the server's log and in the records of edits
+    #[arg(long, value_name = "USER", default_value = "admin")]
+    pub(crate) user: String,
+    /// How long the link is good, at most 24h: a number and s, m, h or d
+    #[arg(long, value_name = "TIME", default_value = "30m")]
     pub(crate) ttl: String,
     #[command(flatten)]
     pub(crate) keys: KeyOptions,

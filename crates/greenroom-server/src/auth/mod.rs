@@ -25,6 +25,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod console_link;
 mod credential;
 mod keys;
 mod keys_file;
@@ -40,6 +41,7 @@ use http::StatusCode;
 
 pub use greenroom_service::{Rights, RoomId, UserId};
 
+pub use console_link::{CONSOLE_LINK_S_MAX, ConsoleLink};
 pub use credential::{TOKEN_SUBPROTOCOL_PREFIX, subprotocol_answer, token_of};
 pub use keys::{KEYS_MAX, Keys, RandomnessError, SecretKey, SecretKeyError};
 pub use keys_file::{

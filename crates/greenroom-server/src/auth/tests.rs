@@ -1,4 +1,5 @@
 mod authenticator;
+mod console_link;
 mod credential;
 mod keys;
 mod origin;

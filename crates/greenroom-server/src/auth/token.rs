@@ -19,6 +19,7 @@ use greenroom_service::{Rights, RoomId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::console_link::LINK_KIND;
 use super::keys::{Keys, RandomnessError};
 use super::pattern::Pattern;
 
@@ -33,6 +34,9 @@ pub const TOKEN_ROOMS_MAX: usize = 64;
 pub const NOT_BEFORE_LEEWAY_S: u64 = 30;
 
 const ALGORITHM: &str = "EdDSA";
+
+/// The kind of a token, in its header.
+const TOKEN_KIND: &str = "JWT";
 
 /// What a token says. Times are seconds since the Unix epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,6 +123,9 @@ pub enum Flaw {
     /// The signature is right, the claims are not readable: another program minted it badly.
     #[error("its claims are not readable")]
     Claims,
+    /// It was minted for something else: a console link where a token is wanted, or the reverse.
+    #[error("it is of another kind: a console link signs in once at `/console`, a token does not")]
+    Kind,
     /// More than [`TOKEN_ROOMS_MAX`] grants.
     #[error("it names more than {TOKEN_ROOMS_MAX} room patterns")]
     Rooms,
@@ -148,6 +155,8 @@ struct Header<'a> {
 struct ReadHeader {
     alg: String,
     kid: String,
+    #[serde(default)]
+    typ: Option<String>,
 }
 
 impl Claims {
@@ -181,14 +190,33 @@ impl Keys {
     /// # Errors
     /// [`MintError`] without a key, and when the claims are too many or too long.
     pub fn mint(&self, claims: &Claims) -> Result<String, MintError> {
-        let key = self.signing().ok_or(MintError::NoKey)?;
         if claims.rooms.len() > TOKEN_ROOMS_MAX {
             return Err(MintError::NotAccepted(Flaw::Rooms));
         }
+        self.signed(TOKEN_KIND, claims)
+    }
+
+    /// What `token` says, if one of these keys signed it and it is good at `now_unix_s` (wall
+    /// clock, seconds since the Unix epoch).
+    ///
+    /// # Errors
+    /// [`TokenError`] for everything else. Of a forged token nothing but the key's id is read.
+    pub fn verify(&self, token: &str, now_unix_s: u64) -> Result<Claims, TokenError> {
+        let claims: Claims = self.read_signed(token, |kind| kind != Some(LINK_KIND))?;
+        if claims.rooms.len() > TOKEN_ROOMS_MAX {
+            return Err(TokenError::Malformed(Flaw::Rooms));
+        }
+        check_time(claims.nbf, claims.exp, now_unix_s)?;
+        Ok(claims)
+    }
+
+    /// `claims` as text of this kind, signed with the newest key.
+    pub(super) fn signed(&self, kind: &str, claims: &impl Serialize) -> Result<String, MintError> {
+        let key = self.signing().ok_or(MintError::NoKey)?;
         let header = Header {
             alg: ALGORITHM,
             kid: key.id(),
-            typ: "JWT",
+            typ: kind,
         };
         let mut token = format!("{}.{}", encode(&header), encode(claims));
         let signature = key.sign(token.as_bytes());
@@ -200,12 +228,13 @@ impl Keys {
         Ok(token)
     }
 
-    /// What `token` says, if one of these keys signed it and it is good at `now_unix_s` (wall
-    /// clock, seconds since the Unix epoch).
-    ///
-    /// # Errors
-    /// [`TokenError`] for everything else. Of a forged token nothing but the key's id is read.
-    pub fn verify(&self, token: &str, now_unix_s: u64) -> Result<Claims, TokenError> {
+    /// The claims of a text that one of these keys signed and whose kind is wanted; their time is
+    /// not looked at.
+    pub(super) fn read_signed<T: DeserializeOwned>(
+        &self,
+        token: &str,
+        is_wanted: impl Fn(Option<&str>) -> bool,
+    ) -> Result<T, TokenError> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::Malformed(Flaw::TooLong));
         }
@@ -223,20 +252,19 @@ impl Keys {
         if !key.verifies(signed, &signature) {
             return Err(TokenError::Forged);
         }
-        let claims: Claims = decode(payload, Flaw::Claims)?;
-        if claims.rooms.len() > TOKEN_ROOMS_MAX {
-            return Err(TokenError::Malformed(Flaw::Rooms));
+        if !is_wanted(read.typ.as_deref()) {
+            return Err(TokenError::Malformed(Flaw::Kind));
         }
-        check_time(&claims, now_unix_s)?;
-        Ok(claims)
+        decode(payload, Flaw::Claims)
     }
 }
 
-fn check_time(claims: &Claims, now_unix_s: u64) -> Result<(), TokenError> {
-    if claims.exp <= now_unix_s {
-        return Err(TokenError::Expired(now_unix_s - claims.exp));
+/// Whether what is good from `nbf` to `exp` is good at `now_unix_s`.
+pub(super) fn check_time(nbf: Option<u64>, exp: u64, now_unix_s: u64) -> Result<(), TokenError> {
+    if exp <= now_unix_s {
+        return Err(TokenError::Expired(now_unix_s - exp));
     }
-    let good_from = claims.nbf.unwrap_or(0).saturating_sub(NOT_BEFORE_LEEWAY_S);
+    let good_from = nbf.unwrap_or(0).saturating_sub(NOT_BEFORE_LEEWAY_S);
     if good_from > now_unix_s {
         return Err(TokenError::NotYetValid(good_from - now_unix_s));
     }

@@ -91,6 +91,22 @@ impl<M: Meter> Family<M> {
     }
 }
 
+impl<M> Family<M> {
+    /// The upper bounds of a histogram's buckets.
+    pub(crate) const fn buckets(&self) -> &'static [f64] {
+        self.declared.buckets
+    }
+
+    /// What `look` sees of each series, by the values of its labels.
+    pub(crate) fn all<T>(&self, look: impl Fn(&M) -> T) -> BTreeMap<Vec<String>, T> {
+        let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = series
+            .iter()
+            .map(|(values, meter)| (values.clone(), look(meter)));
+        seen.collect()
+    }
+}
+
 /// A family whatever it is made of.
 pub(crate) trait Collect: Sync {
     /// What it is declared as.
@@ -174,6 +190,11 @@ impl Counter {
     pub(crate) fn increment(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
+
+    /// What it stands at.
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Meter for Counter {
@@ -198,9 +219,14 @@ impl Meter for Counter {
 pub(crate) struct Reading(Number);
 
 impl Reading {
-    /// What it stands at.
+    /// Sets what it stands at.
     pub(crate) fn set(&self, value: f64) {
         self.0.set(value);
+    }
+
+    /// What it stands at.
+    pub(crate) fn get(&self) -> f64 {
+        self.0.get()
     }
 }
 
@@ -221,9 +247,14 @@ impl Meter for Reading {
 pub(crate) struct Gauge(Number);
 
 impl Gauge {
-    /// What it stands at.
+    /// Sets what it stands at.
     pub(crate) fn set(&self, value: f64) {
         self.0.set(value);
+    }
+
+    /// What it stands at.
+    pub(crate) fn get(&self) -> f64 {
+        self.0.get()
     }
 
     /// `by` more; less when it is negative.
@@ -257,6 +288,12 @@ impl Histogram {
     /// Counts a value.
     pub(crate) fn record(&self, value: f64) {
         self.record_many(value, 1);
+    }
+
+    /// How many values fell into each bucket, the last one those above all bounds.
+    pub(crate) fn counts(&self) -> Vec<u64> {
+        let counts = self.counts.iter();
+        counts.map(|count| count.load(Ordering::Relaxed)).collect()
     }
 
     /// Counts a value `n` times.

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::edge::{Edge, wall_ms};
 use crate::store::Health;
-pub(crate) use family::{Counter, Gauge, Histogram};
+pub(crate) use family::{Counter, Family, Gauge, Histogram, Reading};
 pub use reference::reference;
 pub(crate) use room::RoomMeters;
 
@@ -137,8 +137,8 @@ const COMMIT: &str = match option_env!("GREENROOM_COMMIT") {
     None => "unknown",
 };
 
-/// The metrics in Prometheus' text format, with what is read on demand read now.
-pub(crate) fn page(app: &App, health: &Health) -> String {
+/// Reads what is read on demand.
+pub(crate) fn read(app: &App, health: &Health) {
     process::read();
     table::BUILD_INFO
         .with(&[env!("CARGO_PKG_VERSION"), COMMIT])
@@ -148,6 +148,11 @@ pub(crate) fn page(app: &App, health: &Health) -> String {
     let offset_ms = wall_ms() as f64 - app.edge().clock.now().0 as f64;
     table::CLOCK_OFFSET_SECONDS.with(&[]).set(offset_ms / 1e3);
     app.store.read_meters();
+}
+
+/// The metrics in Prometheus' text format, with what is read on demand read now.
+pub(crate) fn page(app: &App, health: &Health) -> String {
+    read(app, health);
     let mut page = String::with_capacity(32 << 10);
     for metric in table::TABLE {
         metric.render(&mut page);

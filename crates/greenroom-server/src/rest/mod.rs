@@ -8,8 +8,10 @@ mod cors;
 mod docs;
 mod documents;
 mod model;
+mod overview;
 mod people;
 mod rooms;
+mod sign_in;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -57,7 +59,11 @@ use crate::problem::Problem;
         people::presence,
         people::broadcast,
         people::kick,
-        tail::tail
+        tail::tail,
+        overview::show,
+        sign_in::show,
+        sign_in::begin,
+        sign_in::end
     ),
     components(schemas(model::ProblemModel)),
     security((), ("token" = []))
@@ -93,6 +99,11 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/api/rooms", get(rooms::list).post(rooms::create))
         .nest("/api/rooms/{room}", of_room)
+        .route("/api/overview", get(overview::show))
+        .route(
+            "/api/sign-in",
+            get(sign_in::show).post(sign_in::begin).delete(sign_in::end),
+        )
         .merge(docs::router(&description()))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(app), cors::guard))

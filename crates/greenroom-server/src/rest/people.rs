@@ -100,7 +100,7 @@ pub(super) async fn kick(of: InRoom, params: RawPathParams) -> Result<Response, 
     let session = session.ok_or_else(|| Problem::bad("query", "a session's id is a number"))?;
     match ask_existing(&of, Request::Kick(SessionId(session))).await? {
         Reply::Done => {
-            tracing::info!(room = %of.room, session, "session kicked");
+            of.note("session kicked");
             Ok(StatusCode::NO_CONTENT.into_response())
         }
         other => Ok(unexpected(&other)),

@@ -262,7 +262,7 @@ pub(super) async fn delete(of: InRoom) -> Result<Response, Problem> {
         }
         Err(problem) => return Err(problem),
     }
-    tracing::info!(room = %of.room, "room deleted");
+    of.note("room deleted");
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -314,7 +314,10 @@ pub(super) async fn merge_metadata(
 
 async fn changed(of: &InRoom, request: Request) -> Result<Response, Problem> {
     match ask_existing(of, request).await? {
-        Reply::Metadata(metadata) => Ok(Json(metadata).into_response()),
+        Reply::Metadata(metadata) => {
+            of.note("metadata changed");
+            Ok(Json(metadata).into_response())
+        }
         other => Ok(unexpected(&other)),
     }
 }

@@ -2,6 +2,7 @@
 
 mod documents;
 mod rooms;
+mod sign_in;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub(crate) struct TestServer {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     head: String,
+    /// What it sets, as it is written: the head is read in lower case.
+    pub(crate) cookie: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -177,15 +180,23 @@ impl Answer {
             .windows(4)
             .position(|four| four == b"\r\n\r\n")
             .expect("a head");
-        let head = String::from_utf8(bytes[..end].to_vec())
-            .unwrap()
-            .to_ascii_lowercase();
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let set = head
+            .lines()
+            .find_map(|line| line.strip_prefix("set-cookie: "));
+        let cookie = set.map(str::to_owned);
+        let head = head.to_ascii_lowercase();
         let mut body = bytes[end + 4..].to_vec();
         if head.contains("transfer-encoding: chunked") {
             body = unchunked(&body);
         }
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Self { status, head, body }
+        Self {
+            status,
+            head,
+            cookie,
+            body,
+        }
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

@@ -62,6 +62,7 @@ pub(crate) fn token(
 ) -> Result<ExitCode, Failure> {
     match command {
         TokenCommand::New(options) => token::new(options, global, printer),
+        TokenCommand::Admin(options) => token::admin(options, global, printer),
         TokenCommand::Verify(options) => token::verify(options, global, printer),
         TokenCommand::Init(options) => token::init(options, global, printer),
     }

@@ -1,15 +1,17 @@
-//! `token new`, `token verify`, `token init`.
+//! `token new`, `token admin`, `token verify`, `token init`.
 
 use std::io::Read as _;
 use std::path::Path;
 
 use greenroom_server::auth::{
-    Claims, Grant, MintError, Pattern, Rights, TOKEN_BYTES_MAX, TokenError, create_keys, keys_path,
-    new_token_id, rotate_keys,
+    CONSOLE_LINK_S_MAX, Claims, ConsoleLink, Grant, MintError, Pattern, Rights, TOKEN_BYTES_MAX,
+    TokenError, create_keys, keys_path, new_token_id, rotate_keys,
 };
 use serde_json::json;
 
-use crate::cli::{GlobalOptions, TokenInitOptions, TokenNewOptions, TokenVerifyOptions};
+use crate::cli::{
+    GlobalOptions, TokenAdminOptions, TokenInitOptions, TokenNewOptions, TokenVerifyOptions,
+};
 use crate::env_vars;
 use crate::exit_codes::ExitCode;
 use crate::failure::Failure;
@@ -46,10 +48,7 @@ pub(super) fn new(
 }
 
 fn claims_of(options: &TokenNewOptions) -> Result<Claims, Failure> {
-    let ttl_s = parse_duration_s(&options.ttl).ok_or_else(|| {
-        Failure::usage(format!("`{}` is not a time", options.ttl))
-            .hint("write `90s`, `30m`, `1h` or `7d`")
-    })?;
+    let ttl_s = ttl_s(&options.ttl)?;
     let rights = rights_of(&options.rights)?;
     let grant = |text: &String| {
         let pattern: Pattern = text
@@ -74,6 +73,54 @@ fn claims_of(options: &TokenNewOptions) -> Result<Claims, Failure> {
         admin: options.admin,
         jti: Some(new_token_id()?),
     })
+}
+
+fn ttl_s(text: &str) -> Result<u64, Failure> {
+    parse_duration_s(text).ok_or_else(|| {
+        Failure::usage(format!("`{text}` is not a time")).hint("write `90s`, `30m`, `1h` or `7d`")
+    })
+}
+
+/// Prints a link that signs in to the console once.
+pub(super) fn admin(
+    options: &TokenAdminOptions,
+    global: &GlobalOptions,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    let ttl_s = ttl_s(&options.ttl)?;
+    if ttl_s > CONSOLE_LINK_S_MAX {
+        let why = format!(
+            "a link is good for at most 24h, `{}` is longer",
+            options.ttl
+        );
+        return Err(Failure::usage(why).hint("print a new one when it is needed"));
+    }
+    let keys = key_source::for_tokens(options.keys.data.as_deref())?;
+    let now = now_unix_s();
+    let link = ConsoleLink {
+        sub: options.user.clone(),
+        iat: now,
+        exp: now.saturating_add(ttl_s),
+        jti: new_token_id()?,
+    };
+    let token = keys
+        .mint_console_link(&link)
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let url = format!(
+        "{}/console#token={token}",
+        global.server.trim_end_matches('/')
+    );
+    printer.note(&format!(
+        "good for one sign-in, for {}; who has the link may do everything",
+        about(ttl_s)
+    ));
+    if global.json {
+        let object = json!({ "url": url, "expires_unix_s": link.exp });
+        printer.data(&object.to_string())?;
+    } else {
+        printer.data(&url)?;
+    }
+    Ok(ExitCode::Done)
 }
 
 fn rights_of(names: &[String]) -> Result<Rights, Failure> {

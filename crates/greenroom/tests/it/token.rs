@@ -297,3 +297,47 @@ hint: chmod 600 ./data/keys.json
         shell.run(arguments).check(2, "", expected);
     }
 }
+
+#[test]
+fn a_link_to_the_console_names_the_server() {
+    let shell = Shell::new().set("GREENROOM_SECRET_KEY", SECRET);
+    let ran = shell.run(&["token", "admin", "--server", "https://rooms.example.com/"]);
+    let url = ran.stdout.trim_end().to_owned();
+    let token = url
+        .strip_prefix("https://rooms.example.com/console#token=")
+        .unwrap();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let link = secret_keys().verify_console_link(token, now).unwrap();
+    assert_eq!((&*link.sub, link.exp - link.iat), ("admin", 30 * 60));
+    let said = "good for one sign-in, for 30 min; who has the link may do everything\n";
+    ran.naming(&url, "URL").check(0, "URL\n", said);
+
+    let json = shell.run(&["token", "admin", "--user", "ada", "--ttl", "5m", "--json"]);
+    let object: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let url = object["url"].as_str().unwrap();
+    let token = url
+        .strip_prefix("http://127.0.0.1:8080/console#token=")
+        .unwrap();
+    assert_eq!(
+        secret_keys().verify_console_link(token, now).unwrap().sub,
+        "ada"
+    );
+
+    shell.run(&["token", "admin", "--ttl", "2d"]).check(
+        2,
+        "",
+        "error: a link is good for at most 24h, `2d` is longer\nhint: print a new one when it is needed\n",
+    );
+    // It is no token.
+    shell.run(&["token", "verify", token]).check(
+        1,
+        "",
+        "\
+error: the token is malformed: it is of another kind: a console link signs in once at `/console`, a token does not
+hint: take it whole, as `greenroom token new` prints it: one line, two dots
+",
+    );
+}

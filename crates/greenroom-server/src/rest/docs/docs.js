@@ -70,7 +70,7 @@ function tryForm(method, path, operation, id) {
   const kind = make("select", {}, ...kinds.map((one) => make("option", {}, one)));
   const body = make("textarea", { spellcheck: false });
   if (kinds.length > 0) fields.push(...field("kind", kind, "Type of the body"), ...field("body", body, "Body"));
-  const output = make("pre", { tabIndex: 0, ariaLabel: "Answer", role: "region" });
+  const output = make("pre", { tabIndex: 0, ariaLabel: `Answer of ${method.toUpperCase()} ${path}`, role: "region" });
   const status = make("p", { role: "status" });
   const send = async () => {
     status.textContent = "Asking …";
@@ -78,10 +78,13 @@ function tryForm(method, path, operation, id) {
     const headers = {};
     const token = document.querySelector("#token").value;
     if (token) headers.authorization = `Bearer ${token}`;
+    // Who is signed in to the console needs no token: this says that a page of the server's own asks.
+    else headers["greenroom-console"] = "1";
     let to = path;
     const query = new URLSearchParams();
     for (const { parameter, input } of parameters) {
       if (parameter.in === "path") to = to.replace(`{${parameter.name}}`, encodeURIComponent(input.value));
+      else if (parameter.in === "header") headers[parameter.name.toLowerCase()] = input.value;
       else if (input.value) query.set(parameter.name, input.value);
     }
     if (body.value) headers["content-type"] = kind.value;
