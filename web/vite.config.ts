@@ -11,10 +11,14 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 500,
+    rolldownOptions: { input: { demo: "index.html", console: "console.html" } },
   },
-  // `npm run dev` serves the sources and hands the room's door to a server started by hand.
+  // `npm run dev` serves the sources and hands the doors to a server started by hand.
   server: {
-    proxy: { "/yjs": { target: process.env.GREENROOM_URL ?? "http://127.0.0.1:8080", ws: true } },
+    proxy: {
+      "/yjs": { target: process.env.GREENROOM_URL ?? "http://127.0.0.1:8080", ws: true },
+      "/api": { target: process.env.GREENROOM_URL ?? "http://127.0.0.1:8080" },
+    },
   },
   test: { include: ["tests/unit/**/*.test.ts"] },
 });
