@@ -2,6 +2,7 @@
 
 pub mod close_reason;
 pub mod collab;
+pub mod export;
 pub mod limits;
 pub mod protocol;
 pub mod registry;

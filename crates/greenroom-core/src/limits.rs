@@ -251,8 +251,20 @@ pub const TEXT_EDITS_MAX: usize = 1_000;
 /// Rooms on one page of a list.
 pub const ROOMS_PAGE_MAX: usize = 1_000;
 
-/// A file that a room is imported from: it is read as a whole.
+/// Exports at a time: each holds the snapshots of a room until its reader has them.
+pub const EXPORTS_MAX: usize = 4;
+
+/// An export whose reader takes nothing for this long is given up.
+pub const EXPORT_STALL_MS_MAX: u64 = 60_000;
+
+/// Imports at a time: each holds a whole file.
+pub const IMPORTS_MAX: usize = 1;
+
+/// A file that a room is imported from: it becomes one row of the journal.
 pub const IMPORT_BYTES_MAX: usize = 256 << 20;
+
+/// The file of an import has to come within this.
+pub const IMPORT_DEADLINE_MS: u64 = 300_000;
 
 /// A request waits so long for its room to load and to answer.
 pub const REQUEST_DEADLINE_MS: u64 = 30_000;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use greenroom_core::limits::Limits;
+use greenroom_core::limits::{EXPORTS_MAX, IMPORTS_MAX, Limits};
 use greenroom_service::RoomId;
 use tokio::sync::Semaphore;
 
@@ -34,6 +34,9 @@ pub(crate) struct App {
     draining: AtomicBool,
     /// One backup at a time.
     pub(crate) backups: Arc<Semaphore>,
+    /// Exports of rooms at a time, and imports.
+    pub(crate) exports: Arc<Semaphore>,
+    pub(crate) imports: Arc<Semaphore>,
 }
 
 impl App {
@@ -56,6 +59,8 @@ impl App {
             connections,
             draining,
             backups: Arc::new(Semaphore::new(1)),
+            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+            imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
         }
     }
 

@@ -11,6 +11,8 @@ pub mod test_room;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use state::ImportedState;
+
 pub use counter::Counter;
 pub use echo::Echo;
 pub use relay::Relay;

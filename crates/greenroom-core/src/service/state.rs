@@ -9,8 +9,9 @@
 use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use greenroom_service::{Fault, Millis};
+use greenroom_service::{Fault, Millis, SAVE_BYTES_MAX};
 
+use crate::limits::Limits;
 use crate::protocol::lib0::{ReadError, Reader, put_var_bytes, put_var_uint};
 use crate::room::behaviour::Past;
 use crate::room::timers::Timers;
@@ -124,6 +125,54 @@ impl State {
         } else {
             Err(ReadError::End)
         }
+    }
+}
+
+/// The state of a service that comes from a file.
+#[derive(Debug, Default)]
+pub(crate) struct ImportedState(State);
+
+impl ImportedState {
+    /// What its snapshot holds.
+    pub(crate) fn of(snapshot: &Bytes) -> Result<Self, ReadError> {
+        State::from_snapshot(snapshot).map(Self)
+    }
+
+    /// Takes in a record behind it.
+    pub(crate) fn replay(&mut self, record: &Record) -> Result<(), Fault> {
+        self.0.replay(record)
+    }
+
+    /// The records by which an empty service comes to this state; why a room may not hold it.
+    pub(crate) fn into_records(self, limits: &Limits) -> Result<Vec<Record>, String> {
+        let state = self.0;
+        let held = [
+            ("entries", state.entries_bytes, limits.entries_bytes_max),
+            ("saved bytes", state.saved.len(), SAVE_BYTES_MAX),
+            ("timers", state.timers.len(), limits.timers_max),
+        ];
+        for (what, has, max) in held {
+            if has > max {
+                return Err(format!(
+                    "{what}: the file has {has}, and a room may have {max}"
+                ));
+            }
+        }
+        let mut records = Vec::new();
+        if !state.entries.is_empty() {
+            let entries = state.entries.into_iter();
+            let written: Vec<_> = entries.map(|(key, value)| (key, Some(value))).collect();
+            records.push(entries_record(&written));
+        }
+        if !state.saved.is_empty() {
+            records.push(Record {
+                kind: RecordKind::Saved,
+                data: state.saved,
+            });
+        }
+        let timers = state.timers.iter();
+        records.extend(timers.map(|(name, at)| timer_record(name, Some(at))));
+        Ok(records)
     }
 }
 

@@ -68,7 +68,7 @@ impl RecordKind {
         }
     }
 
-    const fn from_byte(byte: u8) -> Option<Self> {
+    pub(crate) const fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             1 => Self::Document,
             2 => Self::Entries,

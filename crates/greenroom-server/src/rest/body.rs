@@ -106,15 +106,21 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })
 }
 
+/// Whether the body is of this type.
+pub(super) fn check_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
+    if media_type(headers) == wanted {
+        return Ok(());
+    }
+    Err(wrong_type(wanted))
+}
+
 /// A body of bytes.
 pub(super) async fn bytes(
     headers: &HeaderMap,
     body: Body,
     bytes_max: usize,
 ) -> Result<Bytes, Problem> {
-    if media_type(headers) != BYTES {
-        return Err(wrong_type(BYTES));
-    }
+    check_type(headers, BYTES)?;
     read(headers, body, bytes_max).await
 }
 
@@ -124,9 +130,7 @@ pub(super) async fn text(
     body: Body,
     bytes_max: usize,
 ) -> Result<String, Problem> {
-    if media_type(headers) != TEXT {
-        return Err(wrong_type(TEXT));
-    }
+    check_type(headers, TEXT)?;
     utf8(read(headers, body, bytes_max).await?)
 }
 

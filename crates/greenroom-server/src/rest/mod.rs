@@ -7,6 +7,7 @@ mod body;
 mod cors;
 mod docs;
 mod documents;
+mod export;
 mod model;
 mod overview;
 mod people;
@@ -46,6 +47,8 @@ use crate::problem::Problem;
         rooms::metadata,
         rooms::set_metadata,
         rooms::merge_metadata,
+        export::export,
+        export::import,
         documents::list,
         documents::update,
         documents::apply,
@@ -95,7 +98,9 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/presence", get(people::presence))
         .route("/events", post(people::broadcast))
         .route("/sessions/{session}", delete(people::kick))
-        .route("/tail", get(tail::tail));
+        .route("/tail", get(tail::tail))
+        .route("/export", get(export::export))
+        .route("/import", post(export::import));
     Router::new()
         .route("/api/rooms", get(rooms::list).post(rooms::create))
         .nest("/api/rooms/{room}", of_room)

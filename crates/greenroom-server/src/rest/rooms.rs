@@ -181,7 +181,7 @@ async fn made(of: &InRoom, metadata: Option<Metadata>) -> Result<bool, Problem> 
     }
 }
 
-async fn shown(of: &InRoom, status: StatusCode) -> Result<Response, Problem> {
+pub(super) async fn shown(of: &InRoom, status: StatusCode) -> Result<Response, Problem> {
     match ask(of, Request::Show).await? {
         Reply::Shown(shown) => {
             let room = Json(Room::shown(of.room.as_str(), *shown));

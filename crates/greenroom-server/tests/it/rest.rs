@@ -1,6 +1,7 @@
 //! REST over a real socket: each endpoint, its limits, its failures.
 
 mod documents;
+mod export;
 mod rooms;
 mod sign_in;
 

@@ -28,10 +28,8 @@ use crate::room::job::ComputeId;
 use crate::room::presence::Asked;
 use crate::room::request::RequestId;
 
-use stored::document_record;
-
 pub(crate) use stored::{
-    read_document_record, read_edited_record, read_skipped_record, read_snapshot,
+    document_record, read_document_record, read_edited_record, read_skipped_record, read_snapshot,
 };
 
 /// What the job that runs was asked for.

@@ -8,7 +8,7 @@ use crate::protocol::lib0::{ReadError, Reader, put_var_bytes, put_var_uint};
 use crate::store::envelope::{Record, RecordKind};
 
 /// The journal record of an update.
-pub(super) fn document_record(name: &str, update: &[u8]) -> Record {
+pub(crate) fn document_record(name: &str, update: &[u8]) -> Record {
     let mut data = BytesMut::with_capacity(name.len() + 2 + update.len());
     put_var_bytes(&mut data, name.as_bytes());
     data.put_slice(update);
