@@ -46,6 +46,12 @@ mod waker;
 mod waking;
 pub mod writer;
 
+/// The file of an exported room, for those who write and read one.
+pub mod room_file {
+    pub use greenroom_core::export::{Decoder, ExportError, ExportHead, MEDIA_TYPE, Piece};
+    pub use greenroom_core::limits::IMPORT_BYTES_MAX;
+}
+
 pub use edge::TaskRunner;
 pub use front::{AcmeOrder, BasePath, BasePathError, Front, TlsFiles, TlsSource};
 pub use greenroom_core::limits::{LimitField, LimitUnit, Limits};

@@ -1,5 +1,7 @@
 //! What can be typed: commands, options, help texts. No decisions.
 
+mod room;
+
 use std::path::PathBuf;
 
 use clap::builder::StyledStr;
@@ -10,6 +12,11 @@ use crate::config::{AnyFlags, DevFlags, ServeFlags};
 use crate::env_vars;
 use crate::exit_codes::ExitCode;
 use crate::printer::Printer;
+
+pub(crate) use room::{
+    RoomCommand, RoomExportOptions, RoomImportOptions, RoomLsOptions, RoomRmOptions,
+    RoomShowOptions, RoomTailOptions,
+};
 
 /// The address that `--server` stands for when nothing else says one.
 pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
@@ -23,6 +30,7 @@ Start
   dev          Run a local server: open access, demo page      greenroom dev
   serve        Run a server for others                         greenroom serve --data ./data
 Use
+  room         List, show, tail, export, import rooms          greenroom room ls
   token        Create and check keys and tokens                greenroom token new --user ada --room 'docs/*'
 Operate
   config       Show, check and explain the configuration       greenroom config show
@@ -102,6 +110,9 @@ Examples:
   greenroom serve --data /var/lib/greenroom --origin https://app.example.com"
     )]
     Serve(ServeFlags),
+    /// List, show, tail, export, import and delete rooms
+    #[command(subcommand, arg_required_else_help = true)]
+    Room(RoomCommand),
     /// Create and check keys and tokens
     #[command(subcommand, arg_required_else_help = true)]
     Token(TokenCommand),

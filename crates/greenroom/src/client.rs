@@ -34,9 +34,10 @@ impl Client {
     /// The server and the token of the options.
     ///
     /// # Errors
-    /// When the address is none.
+    /// When the address is none, or the token cannot be read.
     pub(crate) fn new(global: &GlobalOptions) -> Result<Self, Failure> {
-        Self::to(&global.server, global.token.as_deref(), HEAD_DEADLINE)
+        let token = token(global)?;
+        Self::to(&global.server, token.as_deref(), HEAD_DEADLINE)
     }
 
     /// A server at another address, which has `deadline` for the head of its answer.
@@ -86,7 +87,10 @@ impl Client {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         if let Some(kind) = kind {
-            request = request.header(header::CONTENT_TYPE, kind);
+            // Whoever refuses it is heard before the body is sent, and not cut off in the middle.
+            request = request
+                .header(header::CONTENT_TYPE, kind)
+                .header(header::EXPECT, "100-continue");
         }
         let request = request.body(body).map_err(|_| {
             Failure::usage("the token holds characters that no token has")
@@ -175,9 +179,25 @@ impl Client {
             .hint("is it running? `greenroom dev` starts one; `--server URL` asks another")
     }
 
-    fn stranger(&self, what: &str) -> Failure {
+    /// An answer that no Greenroom gives.
+    pub(crate) fn stranger(&self, what: &str) -> Failure {
         Failure::failed(format!("{} answered {what}", self.base)).hint("is that a Greenroom?")
     }
+}
+
+/// The token of the options, else the one in the file that the environment names.
+fn token(global: &GlobalOptions) -> Result<Option<String>, Failure> {
+    let file = env_vars::get(env_vars::TOKEN_FILE).filter(|_| global.token.is_none());
+    let Some(file) = file else {
+        return Ok(global.token.clone());
+    };
+    let text = std::fs::read_to_string(&file).map_err(|error| {
+        Failure::usage(format!("cannot read the token in {file}: {error}")).hint(format!(
+            "{} names a file that holds it",
+            env_vars::TOKEN_FILE
+        ))
+    })?;
+    Ok(Some(text.trim().to_owned()))
 }
 
 /// The address of a server without the slash at its end.

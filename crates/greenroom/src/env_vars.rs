@@ -29,6 +29,8 @@ variables! {
     URL = "GREENROOM_URL";
     /// `--token`: what the tools show to the server.
     TOKEN = "GREENROOM_TOKEN";
+    /// A file that holds it, when neither the flag nor the variable does.
+    TOKEN_FILE = "GREENROOM_TOKEN_FILE";
     /// Where systemd puts credentials: the file `greenroom.secret_key` in it holds a secret key.
     CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY";
     /// The port to listen on, as hosting platforms say it. It replaces the port of the file or of

@@ -8,6 +8,7 @@ mod config;
 mod env_vars;
 mod exit_codes;
 mod failure;
+mod file_out;
 mod interrupt;
 mod key_source;
 mod logging;
@@ -49,6 +50,7 @@ fn run(cli: &Cli, printer: &Printer) -> Result<ExitCode, Failure> {
     match &cli.command {
         Command::Dev(options) => commands::dev(options, printer),
         Command::Serve(options) => commands::serve(options, printer),
+        Command::Room(command) => commands::room(command, &cli.global, printer),
         Command::Token(command) => commands::token(command, &cli.global, printer),
         Command::Config(command) => commands::config(command, &cli.global, printer),
         Command::Health(options) => commands::health(options, &cli.global, printer),

@@ -91,6 +91,12 @@ impl Printer {
         }
     }
 
+    /// What has to be answered before it is done; the line goes on.
+    pub(crate) fn question(&self, text: &str) {
+        let mut stderr = std::io::stderr().lock();
+        let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
+    }
+
     /// Why it is done so.
     pub(crate) fn detail(&self, text: &str) {
         if self.volume == Volume::Verbose {

@@ -116,6 +116,8 @@ pub struct Decoder {
     next: Next,
     /// The last record that the head names.
     seq: u64,
+    /// The snapshot that reaches least far.
+    covered: Option<u64>,
 }
 
 impl Default for Decoder {
@@ -126,6 +128,7 @@ impl Default for Decoder {
             sum: Hasher::new(),
             next: Next::Head,
             seq: 0,
+            covered: None,
         }
     }
 }
@@ -270,12 +273,21 @@ impl Decoder {
                     return Err("a snapshot of later than the export");
                 }
                 seen.push(part.clone());
+                self.covered = Some(self.covered.map_or(*seq, |least| least.min(*seq)));
             }
             (Next::Record(_), Piece::Snapshot { .. }) => {
                 return Err("a snapshot stands behind records");
             }
             (Next::Record(next), Piece::Record { seq, .. }) if seq != next => {
                 return Err("a record does not follow the one before it");
+            }
+            (Next::Frames(_), Piece::Record { seq, .. })
+                if *seq > self.covered.unwrap_or(0) + 1 =>
+            {
+                return Err("records are missing before it");
+            }
+            (Next::Frames(_), Piece::End) if self.covered.unwrap_or(0) < self.seq => {
+                return Err("records are missing before the end");
             }
             (next, Piece::Record { seq, .. }) => {
                 if *seq == 0 || *seq > self.seq {

@@ -2,20 +2,20 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, IsTerminal as _, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use greenroom_server::store::{
     BackupError, BackupHead, BackupTotals, DataDirectory, Restored, StoreCopy, check_backup,
     restore as restore_store,
 };
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::cli::{BackupOptions, GlobalOptions, RestoreOptions};
 use crate::client::Client;
 use crate::exit_codes::ExitCode;
 use crate::failure::Failure;
-use crate::interrupt::{self, Unfinished};
+use crate::file_out::{Counting, into_file};
+use crate::interrupt;
 use crate::printer::Printer;
 use crate::progress::Progress;
 use crate::text::{bytes_text, counted, number};
@@ -60,46 +60,6 @@ pub(super) fn backup(
     Ok(ExitCode::Done)
 }
 
-/// Writes a file that is there only when it is whole.
-fn into_file(
-    path: &Path,
-    unfinished: &Unfinished,
-    write: impl FnOnce(&mut File) -> Result<Taken, Failure>,
-) -> Result<Taken, Failure> {
-    if path.exists() {
-        return Err(Failure::usage(format!("{} exists", path.display()))
-            .hint("name another file, or remove that one"));
-    }
-    let failed = |path: &Path, error: io::Error| {
-        Failure::failed(format!("cannot write {}: {error}", path.display()))
-    };
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let mut file = private_file(&part).map_err(|error| failed(&part, error))?;
-    unfinished.begin(&part);
-    let taken = write(&mut file).and_then(|taken| {
-        file.sync_all()
-            .and_then(|()| std::fs::rename(&part, path))
-            .map_err(|error| failed(path, error))?;
-        Ok(taken)
-    });
-    unfinished.end();
-    if taken.is_err() {
-        let _ = std::fs::remove_file(&part);
-    }
-    taken
-}
-
-/// What rooms hold is not for everybody on the machine.
-fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
 /// From the data directory where one is named, else from the server.
 fn take(
     options: &BackupOptions,
@@ -108,22 +68,18 @@ fn take(
     out: impl Write,
 ) -> Result<Taken, Failure> {
     let progress = Progress::begin(printer, "Copying", None);
-    let mut out = Counting {
-        out,
-        bytes: 0,
-        sum: Sha256::new(),
-        progress,
-    };
+    let mut out = Counting::new(out, progress);
     let (head, totals) = match &options.data {
         Some(data) => from_directory(Path::new(data), &mut out)?,
         None => from_server(&Client::new(global)?, &mut out)?,
     };
     out.flush().map_err(cannot_write)?;
+    let (bytes, sha256) = out.finish();
     Ok(Taken {
         head,
         totals,
-        bytes: out.bytes,
-        sha256: hex(&out.sum.finalize()),
+        bytes,
+        sha256,
     })
 }
 
@@ -211,10 +167,6 @@ fn as_json(taken: &Taken, file: &Path) -> Value {
         "bytes": taken.bytes,
         "sha256": taken.sha256,
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Makes a data directory out of a backup.
@@ -311,28 +263,6 @@ impl From<BackupError> for Failure {
             Some(hint) => failure.hint(hint),
             None => failure,
         }
-    }
-}
-
-/// Counts and sums what is written.
-struct Counting<W> {
-    out: W,
-    bytes: u64,
-    sum: Sha256,
-    progress: Progress,
-}
-
-impl<W: Write> Write for Counting<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        self.bytes += written as u64;
-        self.sum.update(&bytes[..written]);
-        self.progress.at(self.bytes);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
     }
 }
 

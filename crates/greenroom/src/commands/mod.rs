@@ -4,13 +4,14 @@ mod backup;
 mod config;
 mod health;
 mod reference;
+mod room;
 mod token;
 
 use std::time::Instant;
 
 use crate::cli::{
     BackupOptions, CompletionsOptions, ConfigCommand, GlobalOptions, HealthOptions,
-    ReferenceOptions, RestoreOptions, TokenCommand,
+    ReferenceOptions, RestoreOptions, RoomCommand, TokenCommand,
 };
 use crate::config::{DevFlags, Environment, Flags, ServeFlags, resolve};
 use crate::exit_codes::ExitCode;
@@ -52,6 +53,15 @@ pub(crate) fn config(
         ConfigCommand::Schema => config::schema(printer),
         ConfigCommand::Reference => config::reference(printer),
     }
+}
+
+/// `room`
+pub(crate) fn room(
+    command: &RoomCommand,
+    global: &GlobalOptions,
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
+    room::room(command, global, printer)
 }
 
 /// `token`

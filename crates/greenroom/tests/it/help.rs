@@ -9,6 +9,7 @@ Start
   dev          Run a local server: open access, demo page      greenroom dev
   serve        Run a server for others                         greenroom serve --data ./data
 Use
+  room         List, show, tail, export, import rooms          greenroom room ls
   token        Create and check keys and tokens                greenroom token new --user ada --room 'docs/*'
 Operate
   config       Show, check and explain the configuration       greenroom config show

@@ -11,5 +11,6 @@ mod help;
 mod reference;
 #[cfg(unix)]
 mod reload;
+mod room;
 mod server;
 mod token;
