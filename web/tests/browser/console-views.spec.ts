@@ -61,6 +61,31 @@ test("the rooms are listed, filtered and opened", async ({ dev, open }) => {
   await expect(page.getByText("No room is like that")).toBeVisible();
 });
 
+test("the keyboard reaches everything, from the skip link on", async ({ dev, open }) => {
+  const page = await open(`${dev.url}/console`);
+  await page.request.put(`${dev.url}/api/rooms/a`);
+  await page.goto(`${dev.url}/console#/room/a/people`);
+  await expect(page.getByRole("heading", { name: "a", level: 1 })).toBeVisible();
+  await page.reload();
+  await expect(page.getByRole("link", { name: "Settings" })).toBeVisible();
+  await page.keyboard.press("Tab");
+  await expect(page.getByRole("link", { name: "Skip to the content" })).toBeFocused();
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("main")).toBeFocused();
+  for (const name of ["Rooms", /^People/, "Data", "Events", "Settings"]) {
+    await page.keyboard.press("Tab");
+    await expect(page.getByRole("main").getByRole("link", { name })).toBeFocused();
+  }
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("heading", { name: "Metadata" })).toBeVisible();
+  // A letter that is typed into a field is no shortcut.
+  await page.getByRole("textbox", { name: "Metadata" }).press("3");
+  await expect(page.getByRole("heading", { name: "Metadata" })).toBeVisible();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("3");
+  await expect(page.getByRole("region", { name: "Events" })).toBeVisible();
+});
+
 test("more rooms than a page has are shown page by page", async ({ dev, open }) => {
   const page = await open(`${dev.url}/console`);
   for (let n = 0; n < 120; n += 1) {
