@@ -4,6 +4,7 @@ import { type RoomShown, roomPath } from "../model";
 import { announce } from "../parts/announcer";
 import { Confirm } from "../parts/confirm";
 import { ProblemNote } from "../parts/problem-note";
+import { fileNameOf } from "../parts/save";
 import { ALL_ROOMS, go } from "../route";
 import { momentText } from "../text";
 
@@ -29,6 +30,21 @@ export function SettingsTab({ room, shown, again }: Props) {
             <dt>Next timer</dt>
             <dd>{momentOf(shown.next_wake_ms)}</dd>
           </dl>
+        </section>
+        <section class="panel" aria-labelledby="export-title">
+          <h2 id="export-title">Export</h2>
+          <p>
+            The whole room as one file, which <code>greenroom room import</code> takes back.
+          </p>
+          <p>
+            <a
+              class="button"
+              href={roomPath(room, "/export")}
+              download={`${fileNameOf(room)}.room`}
+            >
+              Export the room
+            </a>
+          </p>
         </section>
         <Deletion room={room} />
       </div>
