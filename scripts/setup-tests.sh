@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need: the wasm32 target, cargo-nextest, mdBook, the packages of web/ and
-# clients/, and a Chromium for the browser tests. Quick when all is there; asks nothing.
+# clients/, a Chromium for the browser tests, and valgrind where it can. Quick when all is there; asks
+# nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -33,17 +34,32 @@ as_root() {
     fi
 }
 
+may_apt() {
+    has apt-get || return 1
+    [ "$(id -u)" = 0 ] || { has sudo && sudo -n true 2>/dev/null; }
+}
+
+apt_install() {
+    say "installing $1"
+    as_root apt-get update -q </dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -qy --no-install-recommends "$1" </dev/null
+}
+
 setup_chromium() {
     # The browser tests look at the same two places.
     [ -x "${CHROMIUM_BIN:-/usr/bin/chromium}" ] && return 0
     local hint="install a Chromium and set CHROMIUM_BIN to it; on Debian: sudo apt-get install chromium"
     has apt-get || die "no Chromium for the browser tests" "$hint"
-    [ "$(id -u)" = 0 ] || { has sudo && sudo -n true 2>/dev/null; } ||
-        die "no Chromium for the browser tests, and no right to install one" "$hint"
-    say "installing Chromium"
-    as_root apt-get update -q </dev/null
-    as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -qy --no-install-recommends chromium </dev/null
+    may_apt || die "no Chromium for the browser tests, and no right to install one" "$hint"
+    apt_install chromium
+}
+
+# Counts instructions; without it that step is skipped.
+setup_valgrind() {
+    has valgrind && return 0
+    may_apt && [ "$(uname -sm)" = "Linux x86_64" ] || return 0
+    apt_install valgrind || say "no valgrind: the step \`turn\` will be skipped"
 }
 
 setup_web() {
@@ -57,6 +73,7 @@ setup_web() {
 }
 
 setup_rust
+setup_valgrind
 setup_web
 scripts/clients.sh
 scripts/book.sh install

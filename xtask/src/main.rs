@@ -1,12 +1,14 @@
-//! The chores of the workspace: `cargo xtask tidy`, `book`, `ci` and `soak`.
+//! The chores of the workspace: `cargo xtask tidy`, `book`, `ci`, `soak` and `turn`.
 //!
 //! `tidy` checks the rules of the house that no compiler checks. `ci` is what the build machine
-//! runs, so that everybody can run it. `soak` is the same table with the long steps.
+//! runs, so that everybody can run it. `soak` is the same table with the long steps. `turn` counts
+//! the instructions of a room's turn, which is a step of `ci` too.
 
 mod book;
 mod printer;
 mod steps;
 mod tidy;
+mod turn;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,10 +19,11 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
 commands:
-  tidy         check the rules of the house
-  book         check the links of the book that `make docs` built
-  ci [--fast]  run every check; --fast leaves out the browser and wasm
-  soak         run the long checks";
+  tidy             check the rules of the house
+  book             check the links of the book that `make docs` built
+  ci [--fast]      run every check; --fast leaves out the browser, wasm and the turn
+  soak             run the long checks
+  turn [--accept]  count the instructions of a room's turn; --accept makes them the baseline";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -44,6 +47,8 @@ fn run(arguments: &[&str]) -> Result<bool> {
         ["ci"] => steps::run(&root, steps::CI, steps::Extent::Full),
         ["ci", "--fast"] => steps::run(&root, steps::CI, steps::Extent::Fast),
         ["soak"] => steps::run(&root, steps::SOAK, steps::Extent::Full),
+        ["turn"] => turn::check(&root),
+        ["turn", "--accept"] => turn::accept(&root),
         ["help" | "--help" | "-h"] => {
             printer::line(USAGE);
             Ok(true)

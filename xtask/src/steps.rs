@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{book, printer, tidy};
-use needs::{ADVISORIES, DENY, NEXTEST, Need, PYTHON, WASM, WEB};
+use crate::{book, printer, tidy, turn};
+use needs::{ADVISORIES, DENY, NEXTEST, Need, PYTHON, VALGRIND, WASM, WEB};
 
 /// What `cargo xtask ci` runs, in this order: the quick ones first, the pages before the server
 /// that embeds them.
@@ -64,6 +64,7 @@ pub(crate) const CI: &[Step] = &[
         &["cargo", "doc", "--workspace", "--no-deps", "--locked"],
     )
     .with("RUSTDOCFLAGS", "-D warnings"),
+    call("turn", turn::check).needs(&VALGRIND).slow(),
     call("wasm", build_wasm).needs(&WASM).slow(),
     command(
         "binary",

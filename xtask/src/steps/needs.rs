@@ -65,6 +65,15 @@ pub(super) const ADVISORIES: Need = Need {
     hint: "needs cargo-deny and a network that reaches the advisory database",
 };
 
+pub(super) const VALGRIND: Need = Need {
+    met: |_| {
+        let has_baseline = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+        has_baseline && quiet(&["valgrind", "--version"])
+    },
+    missing: Missing::Skip,
+    hint: "needs valgrind on x86-64 Linux; on Debian: sudo apt-get install valgrind",
+};
+
 #[cfg(test)]
 impl Need {
     /// A need that is never met.
