@@ -44,9 +44,12 @@ struct Collab {
 
 impl Collab {
     fn document(&mut self, name: &str) -> &mut Document {
-        self.documents
-            .entry(name.to_owned())
-            .or_insert_with(|| Box::new(Document::new(name)))
+        // Looked up first: an entry would copy the name for each message.
+        if !self.documents.contains_key(name) {
+            let document = Box::new(Document::new(name));
+            self.documents.insert(name.to_owned(), document);
+        }
+        self.documents.get_mut(name).expect("it is there by now")
     }
 
     /// Whether the room has the document of this name, or may have it.

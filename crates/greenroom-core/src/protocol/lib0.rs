@@ -2,7 +2,7 @@
 //! varUint (base 128, little-endian, high bit means more), varBytes, varString.
 //! Source: lib0 0.2, `encoding.js` and `decoding.js`.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 /// The largest varUint: what a JavaScript number holds exactly.
 pub const VAR_UINT_MAX: u64 = (1 << 53) - 1;
@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Writes a varUint.
-pub fn put_var_uint(out: &mut BytesMut, mut value: u64) {
+pub fn put_var_uint(out: &mut impl BufMut, mut value: u64) {
     while value >= 0x80 {
         out.put_u8(value as u8 | 0x80);
         value >>= 7;
@@ -212,7 +212,7 @@ pub fn put_var_uint(out: &mut BytesMut, mut value: u64) {
 }
 
 /// Writes a length and `bytes`.
-pub fn put_var_bytes(out: &mut BytesMut, bytes: &[u8]) {
+pub fn put_var_bytes(out: &mut impl BufMut, bytes: &[u8]) {
     put_var_uint(out, bytes.len() as u64);
     out.put_slice(bytes);
 }

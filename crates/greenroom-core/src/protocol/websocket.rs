@@ -92,9 +92,21 @@ impl Opcode {
 /// When a control frame is larger than [`CONTROL_BYTES_MAX`]: the caller's mistake.
 #[must_use]
 pub fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
-    let mut whole = Vec::with_capacity(header_bytes(payload.len()) + payload.len());
-    put_header(&mut whole, opcode, payload.len());
-    whole.extend_from_slice(payload);
+    frame_of(opcode, &[payload])
+}
+
+/// As [`frame`], with the payload in parts: they need no buffer of their own before.
+///
+/// # Panics
+/// As [`frame`].
+#[must_use]
+pub fn frame_of(opcode: Opcode, parts: &[&[u8]]) -> Bytes {
+    let payload_bytes = parts.iter().map(|part| part.len()).sum();
+    let mut whole = Vec::with_capacity(header_bytes(payload_bytes) + payload_bytes);
+    put_header(&mut whole, opcode, payload_bytes);
+    for part in parts {
+        whole.extend_from_slice(part);
+    }
     Bytes::from(whole)
 }
 

@@ -1,17 +1,15 @@
 //! Carries out what a committed event recorded, and drives the store: appends, snapshots, trims.
 
-use std::collections::BTreeMap;
-
-use bytes::Bytes;
 use greenroom_service::{SessionId, To};
 
 use super::behaviour::{Effect, Slot, Visibility};
+use super::encoded::Encoded;
 use super::journal::Handed;
 use super::outbox::{Stamp, Stream};
 use super::request::Seen;
 use super::{Output, Phase, Room, Source, Stopped, StoreTask};
 use crate::close_reason::CloseReason;
-use crate::protocol::{self, ServerMessage, websocket};
+use crate::protocol::ServerMessage;
 use crate::store::envelope::{encode_row, seal_snapshot};
 use crate::store::{Append, Part, Snapshot, StoreError, StoreReply, StoreRequest};
 
@@ -36,19 +34,16 @@ pub(super) struct Generations {
 impl Room {
     /// Carries out the effects of an event that said `Ok`, in order; all its records count as made
     /// before its first send.
-    pub(super) fn commit(&mut self, effects: Vec<Effect>) {
-        let mut others = Vec::with_capacity(effects.len());
-        for effect in effects {
-            match effect {
-                Effect::Record(record) => {
-                    self.journal.push(record, self.now);
-                    // Asked now: a rebuild submits records when there is no behaviour to ask.
-                    self.next_wake = self.behaviour.as_ref().and_then(|b| b.next_wake());
-                }
-                other => others.push(other),
+    pub(super) fn commit(&mut self, mut effects: Vec<Effect>) {
+        let is_record = |effect: &mut Effect| matches!(effect, Effect::Record(_));
+        for effect in effects.extract_if(.., is_record) {
+            if let Effect::Record(record) = effect {
+                self.journal.push(record, self.now);
+                // Asked now: a rebuild submits records when there is no behaviour to ask.
+                self.next_wake = self.behaviour.as_ref().and_then(|b| b.next_wake());
             }
         }
-        for effect in others {
+        for effect in effects {
             match effect {
                 Effect::Record(_) => unreachable!("taken out above"),
                 Effect::Send(to, message, visibility) => {
@@ -157,24 +152,12 @@ impl Room {
             ServerMessage::Yjs(document, _) => Some(document.as_str()),
             ServerMessage::Frame(_) | ServerMessage::Refused(_) => None,
         };
-        let hears = |stream: &&Stream| document.is_none_or(|d| stream.document == d);
-        let streams: Vec<_> = self.outbox.streams().filter(hears).cloned().collect();
-        let mut encoded: BTreeMap<_, Option<Bytes>> = BTreeMap::new();
-        let mut deflated: BTreeMap<_, Bytes> = BTreeMap::new();
-        for stream in streams {
-            let protocol = stream.protocol;
-            let frame = encoded
-                .entry(protocol)
-                .or_insert_with(|| protocol::encode(protocol, message));
-            let Some(frame) = frame else { continue };
-            let frame = match self.deflate.filter(|_| stream.deflate) {
-                Some(deflate) => deflated
-                    .entry(protocol)
-                    .or_insert_with(|| websocket::deflated(frame, deflate)),
-                None => frame,
-            };
-            self.outbox.broadcast(&stream, frame.clone(), stamp, except);
-        }
+        let mut encoded = Encoded::new(message, self.deflate);
+        let encode = |stream: &Stream| {
+            let hears = document.is_none_or(|d| stream.document == d);
+            hears.then(|| encoded.frame(stream)).flatten()
+        };
+        self.outbox.broadcast(encode, stamp, except);
     }
 
     fn send_each(
@@ -184,17 +167,12 @@ impl Room {
         gate: u64,
         slot: Option<Slot>,
     ) {
-        let mut encoded: BTreeMap<_, Option<Bytes>> = BTreeMap::new();
+        // Only what is shared is worth compressing.
+        let mut encoded = Encoded::new(message, None);
         for id in ids {
-            let Some(stream) = self.outbox.stream_of(*id) else {
-                continue;
-            };
-            let protocol = stream.protocol;
-            let frame = encoded
-                .entry(protocol)
-                .or_insert_with(|| protocol::encode(protocol, message));
-            if let Some(frame) = frame {
-                self.outbox.send(*id, frame.clone(), gate, slot);
+            let stream = self.outbox.stream_of(*id);
+            if let Some(frame) = stream.and_then(|stream| encoded.frame(stream)) {
+                self.outbox.send(*id, frame, gate, slot);
             }
         }
     }
@@ -214,7 +192,7 @@ impl Room {
             || self.is_watched
             || self.journal.is_awaited()
             || !self.snapshots.is_empty()
-            || self.asked.values().any(|asked| *asked != Asked::Append)
+            || self.asked.iter().any(|(_, asked)| *asked != Asked::Append)
     }
 
     /// Appends what waits, if it is due.
@@ -277,7 +255,7 @@ impl Room {
     fn fresh_task(&mut self, asked: Asked) -> StoreTask {
         self.next_id += 1;
         let task = StoreTask(self.next_id);
-        self.asked.insert(task, asked);
+        self.asked.push_back((task, asked));
         task
     }
 
@@ -287,7 +265,10 @@ impl Room {
     }
 
     pub(super) fn store_done(&mut self, task: StoreTask, reply: StoreReply) {
-        match self.asked.remove(&task) {
+        // It answers in order, but for what a rebuild gave up: this is mostly the first.
+        let at = self.asked.iter().position(|(asked, _)| *asked == task);
+        let asked = at.and_then(|at| self.asked.remove(at));
+        match asked.map(|(_, asked)| asked) {
             Some(Asked::Load) => self.loaded(reply),
             Some(Asked::Append) => self.appended(reply),
             Some(Asked::Snapshot(part, seq)) => self.snapshot_put(part, seq, &reply),
@@ -360,6 +341,9 @@ impl Room {
 
     /// Hands over the snapshots whose records are durable by now.
     fn put_snapshots(&mut self) {
+        if self.snapshots.is_empty() {
+            return;
+        }
         let durable = self.journal.durable();
         let (ready, held) = std::mem::take(&mut self.snapshots)
             .into_iter()

@@ -16,6 +16,7 @@
 mod answer;
 pub mod behaviour;
 mod commit;
+mod encoded;
 mod fault;
 pub mod job;
 mod journal;
@@ -237,7 +238,7 @@ pub struct Room {
     /// A drain that came while the room was being built anew.
     drain_wanted: Option<Drain>,
     /// What each request to the store that is under way is for.
-    asked: BTreeMap<StoreTask, Asked>,
+    asked: VecDeque<(StoreTask, Asked)>,
     /// Tasks whose events are not durable yet, with the record that each waits for.
     tasks: Vec<(u64, TaskId, TaskSpec)>,
     /// Snapshots whose records are not durable yet.
@@ -252,6 +253,9 @@ pub struct Room {
     /// When the behaviour wants to be loaded again, as of the last record.
     next_wake: Option<Millis>,
     outputs: VecDeque<Output>,
+    /// Who is to be told that there are frames, behind `outputs`: an output is large, and these are
+    /// most of them.
+    flushes: std::vec::IntoIter<SessionId>,
     deflate: Option<Deflate>,
     meta: Meta,
     requests: Requests,
@@ -291,7 +295,7 @@ impl Room {
             faults: Faults::default(),
             idle_at: None,
             drain_wanted: None,
-            asked: BTreeMap::new(),
+            asked: VecDeque::new(),
             tasks: Vec::new(),
             snapshots: Vec::new(),
             generations: BTreeMap::new(),
@@ -300,6 +304,7 @@ impl Room {
             kind: "",
             next_wake: None,
             outputs: VecDeque::new(),
+            flushes: Vec::new().into_iter(),
             deflate: None,
             meta: Meta::default(),
             requests: Requests::default(),
@@ -408,13 +413,18 @@ impl Room {
 
     /// The next thing to be done; `None` when all is said for now.
     pub fn poll_output(&mut self) -> Option<Output> {
-        if self.outputs.is_empty() {
-            self.submit_due();
-            for session in self.outbox.take_dirty() {
-                self.outputs.push_back(Output::Flush(session));
-            }
+        if !self.outputs.is_empty() {
+            return self.outputs.pop_front();
         }
-        self.outputs.pop_front()
+        if let Some(session) = self.flushes.next() {
+            return Some(Output::Flush(session));
+        }
+        self.submit_due();
+        self.flushes = self.outbox.take_dirty().into_iter();
+        if !self.outputs.is_empty() {
+            return self.outputs.pop_front();
+        }
+        self.flushes.next().map(Output::Flush)
     }
 
     /// When [`Input::Timeout`] is wanted, in the driver's time.

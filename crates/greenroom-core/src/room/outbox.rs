@@ -9,21 +9,21 @@
 //! The gate: a frame carries the seq of the record that must be durable before it leaves. Frames of
 //! one session leave strictly in order, so that nothing overtakes a held acknowledgement.
 
+mod by_session;
 mod queues;
 #[cfg(test)]
 mod tests;
-
-use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use greenroom_service::SessionId;
 
 use super::behaviour::Slot;
 use crate::close_reason::{CloseReason, Protocol};
+use by_session::BySession;
 use queues::{Closing, PrivateFrame, Ring, RingFrame, Seat};
 
 /// A set of sessions that hear the same frames.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stream {
     /// The wire format.
     pub(crate) protocol: Protocol,
@@ -56,12 +56,9 @@ pub enum Taken {
 /// The way out of a room.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    /// The ring of each stream that somebody hears.
-    by_stream: BTreeMap<Stream, usize>,
-    /// Rings, found by a seat without a look at its stream; those in `free` are unused.
+    /// One per stream; those without members are free. A seat knows the place of its own.
     rings: Vec<Ring>,
-    free: Vec<usize>,
-    seats: BTreeMap<SessionId, Seat>,
+    seats: BySession<Seat>,
     /// Sessions with private frames to take, or to be closed.
     dirty: Vec<SessionId>,
     /// The last durable record.
@@ -80,46 +77,48 @@ impl Outbox {
     /// Gives a session its place: it hears what is sent from now on, and knows of all records
     /// before `next_seq` by other means.
     pub(crate) fn enter(&mut self, session: SessionId, stream: Stream, next_seq: u64) {
-        let place = match self.by_stream.get(&stream) {
-            Some(place) => *place,
-            None => self.open_ring(stream.clone()),
-        };
+        let place = self.place_of(stream);
         let ring = &mut self.rings[place];
         ring.members.push(session);
         ring.caught_up += 1;
-        let seat = Seat::new(stream, place, ring.end(), next_seq);
-        let before = self.seats.insert(session, seat);
-        assert!(before.is_none(), "a session enters once");
+        let seat = Seat::new(place, ring.end(), next_seq);
+        self.seats.insert(session, seat);
     }
 
     /// Takes a session's place away, with all that waited for it.
     pub(crate) fn leave(&mut self, session: SessionId) {
-        let Some(seat) = self.seats.remove(&session) else {
+        let Some(seat) = self.seats.remove(session) else {
             return;
         };
         let ring = &mut self.rings[seat.ring];
         ring.members.retain(|member| *member != session);
         ring.caught_up -= usize::from(seat.cursor == ring.end());
         ring.forget_heard();
-        if ring.members.is_empty() {
-            *ring = Ring::default();
-            self.by_stream.remove(&seat.stream);
-            self.free.push(seat.ring);
-        }
     }
 
-    fn open_ring(&mut self, stream: Stream) -> usize {
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.rings.push(Ring::default());
-            self.rings.len() - 1
-        });
-        self.by_stream.insert(stream, place);
-        place
+    /// The place of the stream's ring, which is made when nobody heard the stream yet.
+    fn place_of(&mut self, stream: Stream) -> usize {
+        let mut rings = self.rings.iter();
+        let hears = |ring: &Ring| !ring.members.is_empty() && ring.stream == stream;
+        if let Some(place) = rings.position(hears) {
+            return place;
+        }
+        let ring = Ring::new(stream);
+        match self.rings.iter().position(|ring| ring.members.is_empty()) {
+            Some(place) => {
+                self.rings[place] = ring;
+                place
+            }
+            None => {
+                self.rings.push(ring);
+                self.rings.len() - 1
+            }
+        }
     }
 
     /// What waits for a session, in bytes.
     pub(crate) fn bytes_for(&self, session: SessionId) -> usize {
-        let Some(seat) = self.seats.get(&session) else {
+        let Some(seat) = self.seats.get(session) else {
             return 0;
         };
         let ring = &self.rings[seat.ring];
@@ -128,39 +127,36 @@ impl Outbox {
         shared.sum::<usize>() + seat.private_bytes
     }
 
-    /// The streams that somebody hears.
-    pub(crate) fn streams(&self) -> impl Iterator<Item = &Stream> {
-        self.by_stream.keys()
-    }
-
     /// The stream of a session.
     pub(crate) fn stream_of(&self, session: SessionId) -> Option<&Stream> {
-        self.seats.get(&session).map(|seat| &seat.stream)
+        let seat = self.seats.get(session)?;
+        Some(&self.rings[seat.ring].stream)
     }
 
-    /// Sends an encoded frame to all members of a stream, or all but one.
+    /// Sends an encoded frame to all members of each stream for which `encode` gives one, or to
+    /// all but one session.
     pub(crate) fn broadcast(
         &mut self,
-        stream: &Stream,
-        bytes: Bytes,
+        mut encode: impl FnMut(&Stream) -> Option<Bytes>,
         stamp: Stamp,
         except: Option<SessionId>,
     ) {
-        if let Some(place) = self.by_stream.get(stream) {
-            self.rings[*place].push(
-                RingFrame {
+        let heard = |ring: &&mut Ring| !ring.members.is_empty();
+        for ring in self.rings.iter_mut().filter(heard) {
+            if let Some(bytes) = encode(&ring.stream) {
+                let frame = RingFrame {
                     bytes,
                     stamp,
                     except,
-                },
-                self.bytes_max,
-            );
+                };
+                ring.push(frame, self.durable, self.bytes_max);
+            }
         }
     }
 
     /// Sends an encoded frame to one session. With a `slot`, it replaces one that waits there.
     pub(crate) fn send(&mut self, session: SessionId, bytes: Bytes, gate: u64, slot: Option<Slot>) {
-        let Some(seat) = self.seats.get_mut(&session) else {
+        let Some(seat) = self.seats.get_mut(session) else {
             return;
         };
         if seat.closing.is_some() || seat.lagged {
@@ -186,7 +182,7 @@ impl Outbox {
     /// Closes a session once record `gate` is durable, after what it is owed until then. It gets
     /// nothing that is sent from now on. The first reason stays.
     pub(crate) fn close_after(&mut self, session: SessionId, reason: CloseReason, gate: u64) {
-        let Some(seat) = self.seats.get_mut(&session) else {
+        let Some(seat) = self.seats.get_mut(session) else {
             return;
         };
         let at = self.rings[seat.ring].end();
@@ -197,9 +193,8 @@ impl Outbox {
 
     /// Whether the session is to be closed.
     pub(crate) fn is_closing(&self, session: SessionId) -> bool {
-        self.seats
-            .get(&session)
-            .is_some_and(|seat| seat.closing.is_some())
+        let seat = self.seats.get(session);
+        seat.is_some_and(|seat| seat.closing.is_some())
     }
 
     /// Record `seq` and all before it are durable: opens the gate so far.
@@ -211,9 +206,9 @@ impl Outbox {
         for ring in self.rings.iter_mut() {
             ring.dirty |= !ring.frames.is_empty();
         }
-        for (id, seat) in &mut self.seats {
+        for (id, seat) in self.seats.iter_mut() {
             if !seat.private.is_empty() || seat.closing.is_some() {
-                mark_dirty(&mut self.dirty, *id, seat);
+                mark_dirty(&mut self.dirty, id, seat);
             }
         }
     }
@@ -225,8 +220,8 @@ impl Outbox {
             .iter_mut()
             .for_each(|ring| ring.roll_back(durable));
         self.seats
-            .values_mut()
-            .for_each(|seat| seat.roll_back(durable));
+            .iter_mut()
+            .for_each(|(_, seat)| seat.roll_back(durable));
     }
 
     /// Every session may have something to take.
@@ -240,7 +235,7 @@ impl Outbox {
     pub(crate) fn take_dirty(&mut self) -> Vec<SessionId> {
         let mut dirty = std::mem::take(&mut self.dirty);
         for id in &dirty {
-            if let Some(seat) = self.seats.get_mut(id) {
+            if let Some(seat) = self.seats.get_mut(*id) {
                 seat.dirty = false;
             }
         }
@@ -258,7 +253,7 @@ impl Outbox {
 
     /// The first record that a lagged session may have missed; `None` when it has not lagged.
     pub(crate) fn lagged(&mut self, session: SessionId) -> Option<u64> {
-        let seat = self.seats.get_mut(&session)?;
+        let seat = self.seats.get_mut(session)?;
         if !seat.lagged && seat.cursor < self.rings[seat.ring].base {
             seat.lag();
         }
@@ -269,7 +264,7 @@ impl Outbox {
     /// does not count until [`Self::restarted`]: it would make the session lag again at once.
     /// Until it has taken that, and a frame of the ring behind it, it has heard of nothing more.
     pub(crate) fn restart(&mut self, session: SessionId) {
-        let Some(seat) = self.seats.get_mut(&session) else {
+        let Some(seat) = self.seats.get_mut(session) else {
             return;
         };
         let ring = &mut self.rings[seat.ring];
@@ -282,7 +277,7 @@ impl Outbox {
 
     /// What brings a session up to date is sent.
     pub(crate) fn restarted(&mut self, session: SessionId) {
-        if let Some(seat) = self.seats.get_mut(&session) {
+        if let Some(seat) = self.seats.get_mut(session) {
             seat.restarting = false;
         }
     }
@@ -295,7 +290,7 @@ impl Outbox {
         budget: usize,
         out: &mut Vec<Bytes>,
     ) -> Taken {
-        let Some(seat) = self.seats.get_mut(&session) else {
+        let Some(seat) = self.seats.get_mut(session) else {
             return Taken::All;
         };
         let ring = &mut self.rings[seat.ring];
@@ -320,7 +315,8 @@ impl Outbox {
                 spent += next.bytes.len();
                 out.push(next.bytes.clone());
             }
-            seat.advance(ring);
+            let step = next.step;
+            seat.advance(ring, step);
         }
         done
     }

@@ -20,7 +20,7 @@ impl Room {
             // Nothing is committed that is not on its way: the rest is in the peers' hands.
             Phase::Loading(_) if self.journal.lease.is_some() && self.journal.is_settled() => {
                 self.behaviour = None;
-                self.asked.retain(|_, asked| *asked != Asked::Load);
+                self.asked.retain(|(_, asked)| *asked != Asked::Load);
                 true
             }
             // What was asked for decides what has to be given up.
@@ -98,9 +98,8 @@ impl Room {
         });
         self.phase = Phase::Stopped;
         self.behaviour = None;
-        for session in self.outbox.take_dirty() {
-            self.outputs.push_back(Output::Flush(session));
-        }
+        let flushes = std::mem::take(&mut self.flushes).chain(self.outbox.take_dirty());
+        self.outputs.extend(flushes.map(Output::Flush));
         self.outputs.push_back(Output::Stopped(why));
     }
 }

@@ -22,7 +22,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use greenroom_service::Millis;
 
-use crate::protocol::lib0::{Reader, put_var_bytes, put_var_uint};
+use crate::protocol::lib0::{Reader, put_var_bytes, put_var_uint, var_uint_len};
 
 #[cfg(test)]
 mod tests;
@@ -149,20 +149,28 @@ pub fn encode_row(
     records: &[Record],
 ) -> Bytes {
     assert!(!records.is_empty(), "a row holds at least one record");
-    let payload: usize = records.iter().map(|r| r.data.len() + 10).sum();
-    let mut row = BytesMut::with_capacity(payload + 64);
+    let count = records.len() as u64;
+    let numbers = [epoch, first_seq, count, time.0].map(var_uint_len);
+    let record_bytes = |record: &Record| {
+        let bytes = record.data.len();
+        1 + var_uint_len(bytes as u64) + bytes
+    };
+    let payload: usize = records.iter().map(record_bytes).sum();
+    // To the byte: it becomes a shared buffer as it is.
+    let bytes = 1 + 16 + numbers.iter().sum::<usize>() + payload + 4;
+    let mut row = Vec::with_capacity(bytes);
     row.put_u8(VERSION);
     row.put_u128_le(incarnation);
     put_var_uint(&mut row, epoch);
     put_var_uint(&mut row, first_seq);
-    put_var_uint(&mut row, records.len() as u64);
+    put_var_uint(&mut row, count);
     put_var_uint(&mut row, time.0);
     for record in records {
         row.put_u8(record.kind as u8);
         put_var_bytes(&mut row, &record.data);
     }
     row.put_u32_le(crc32fast::hash(&row));
-    row.freeze()
+    row.into()
 }
 
 /// Decodes the row that must start at `first_seq` of `incarnation`.

@@ -185,10 +185,14 @@ impl Document {
         may_write: bool,
         cx: &mut Cx<'_>,
     ) -> Outcome {
-        if self.seen().verdict(&update.digest) == Verdict::NoOp {
+        let mut verdict = self.seen().verdict(&update.digest);
+        if verdict == Verdict::NoOp {
             return Ok(());
         }
-        let verdict = self.shadow.verdict(&update.digest);
+        // What is parked is seen and does not count as a cause.
+        if self.seen.is_some() {
+            verdict = self.shadow.verdict(&update.digest);
+        }
         if !may_write {
             return Err(Refuse::new("read_only", "the token does not allow writing here").into());
         }

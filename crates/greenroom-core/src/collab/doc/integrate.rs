@@ -5,6 +5,9 @@
 //! missing, all structs that wait for it stay, and so does what follows them of the same clients.
 
 use std::collections::BTreeSet;
+use std::ops::{Deref, DerefMut};
+
+use super::update::{Digest, Section};
 
 /// The runs that are to be integrated, in queues by client, and what they change.
 pub(super) trait Work {
@@ -50,6 +53,51 @@ impl Queue {
     }
 }
 
+/// Something for each section of an update: mostly it has one, and then this needs no list.
+#[derive(Debug)]
+pub(super) enum PerSection<T> {
+    One([T; 1]),
+    Many(Vec<T>),
+}
+
+impl<T> PerSection<T> {
+    pub(super) fn new(digest: &Digest, make: impl Fn(&Section) -> T) -> Self {
+        match digest.sections() {
+            [section] => Self::One([make(section)]),
+            sections => Self::Many(sections.iter().map(make).collect()),
+        }
+    }
+}
+
+impl PerSection<Queue> {
+    /// All runs of `digest`.
+    pub(super) fn queues(digest: &Digest) -> Self {
+        Self::new(digest, |section| {
+            Queue::new(section.client, digest.runs(section).len())
+        })
+    }
+}
+
+impl<T> Deref for PerSection<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+}
+
+impl<T> DerefMut for PerSection<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+}
+
 /// Integrates what can be integrated of `queues`, which are sorted by client, each client once.
 /// Returns the clients whose structs were missing.
 pub(super) fn integrate(queues: &mut [Queue], work: &mut impl Work) -> BTreeSet<u64> {
@@ -57,6 +105,12 @@ pub(super) fn integrate(queues: &mut [Queue], work: &mut impl Work) -> BTreeSet<
     let mut stack = Vec::new();
     for first in (0..queues.len()).rev() {
         while queues[first].state == State::Free && !queues[first].is_done() {
+            // Mostly nothing has to come before it.
+            if work.missing(first, queues[first].done).is_none() {
+                work.integrate(first, queues[first].done);
+                queues[first].done += 1;
+                continue;
+            }
             // One run of this queue, with all that has to come before it.
             queues[first].state = State::Waiting;
             stack.push(first);

@@ -46,8 +46,18 @@ impl Intervals {
 
     /// Whether all of `start..end` is in the set.
     pub(super) fn covers(&self, start: u32, end: u32) -> bool {
+        self.last_from(start).is_some_and(|(_, to)| end <= to)
+    }
+
+    /// The last range that begins at `start` or below. It is mostly the last of all, which is found
+    /// without a search.
+    fn last_from(&self, start: u32) -> Option<(u32, u32)> {
+        let (from, to) = self.0.last_key_value()?;
+        if *from <= start {
+            return Some((*from, *to));
+        }
         let below = self.0.range(..=start).next_back();
-        below.is_some_and(|(_, &to)| end <= to)
+        below.map(|(from, to)| (*from, *to))
     }
 
     /// Adds `start..end`.
@@ -55,7 +65,15 @@ impl Intervals {
         if start >= end {
             return;
         }
-        if let Some((&from, &to)) = self.0.range(..=start).next_back()
+        // What a client types stands behind what it typed before.
+        if let Some(mut last) = self.0.last_entry()
+            && (*last.key()..=*last.get()).contains(&start)
+        {
+            let to = last.get_mut();
+            *to = end.max(*to);
+            return;
+        }
+        if let Some((from, to)) = self.last_from(start)
             && start <= to
         {
             if end <= to {

@@ -5,11 +5,11 @@
 #[cfg(test)]
 mod tests;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use greenroom_service::Message;
 
-use super::lib0::{ReadError, Reader, put_var_bytes, put_var_uint, var_uint_len};
-use super::websocket::{Opcode, frame};
+use super::lib0::{ReadError, Reader, put_var_uint};
+use super::websocket::{Opcode, frame, frame_of};
 use super::{ClientMessage, ServerMessage, YjsMessage};
 use crate::close_reason::CloseReason;
 use crate::collab::doc::awareness::read_awareness;
@@ -97,36 +97,32 @@ fn decode_one(
 /// Encodes `message` as a frame; `None` when this dialect does not carry it.
 #[must_use]
 pub fn encode(message: &ServerMessage) -> Option<Bytes> {
-    let payload = match message {
+    Some(match message {
         ServerMessage::Yjs(_, yjs) => match yjs {
-            YjsMessage::SyncStep1(vector) => sync(STEP1, vector),
-            YjsMessage::SyncStep2(update) => sync(STEP2, update),
-            YjsMessage::Update(update) => sync(UPDATE, update),
-            YjsMessage::Awareness(update) => {
-                let mut out = BytesMut::with_capacity(update.len() + 10);
-                put_var_uint(&mut out, AWARENESS);
-                put_var_bytes(&mut out, update);
-                out
-            }
+            YjsMessage::SyncStep1(vector) => framed(&[SYNC, STEP1], vector),
+            YjsMessage::SyncStep2(update) => framed(&[SYNC, STEP2], update),
+            YjsMessage::Update(update) => framed(&[SYNC, UPDATE], update),
+            YjsMessage::Awareness(update) => framed(&[AWARENESS], update),
         },
         ServerMessage::Refused(refuse) => {
             // Sub-type 0, permission denied: the client shows the reason in its console.
             let reason = format!("{}: {}", refuse.code, refuse.reason);
-            let mut out = BytesMut::with_capacity(reason.len() + 10);
-            put_var_uint(&mut out, AUTH);
-            put_var_uint(&mut out, 0);
-            put_var_bytes(&mut out, reason.as_bytes());
-            out
+            framed(&[AUTH, 0], reason.as_bytes())
         }
         ServerMessage::Frame(_) => return None,
-    };
-    Some(frame(Opcode::Binary, &payload))
+    })
 }
 
-fn sync(step: u64, body: &[u8]) -> BytesMut {
-    let mut out = BytesMut::with_capacity(2 + var_uint_len(body.len() as u64) + body.len());
-    out.put_u8(SYNC as u8);
-    out.put_u8(step as u8);
-    put_var_bytes(&mut out, body);
-    out
+/// A frame of one message: its kind, then `body` with its length.
+fn framed(kind: &[u64], body: &[u8]) -> Bytes {
+    // A kind has at most two numbers of a byte, and a length ten.
+    let mut head = [0; 12];
+    let mut rest = &mut head[..];
+    for number in kind {
+        put_var_uint(&mut rest, *number);
+    }
+    put_var_uint(&mut rest, body.len() as u64);
+    let unused = rest.len();
+    let head = &head[..head.len() - unused];
+    frame_of(Opcode::Binary, &[head, body])
 }

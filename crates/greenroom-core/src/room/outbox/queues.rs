@@ -19,8 +19,9 @@ pub(super) struct RingFrame {
     pub(super) except: Option<SessionId>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ring {
+    pub(super) stream: Stream,
     /// The position of the first frame in `frames`.
     pub(super) base: u64,
     pub(super) frames: VecDeque<RingFrame>,
@@ -33,20 +34,35 @@ pub(super) struct Ring {
 }
 
 impl Ring {
+    pub(super) const fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            base: 0,
+            frames: VecDeque::new(),
+            bytes: 0,
+            members: Vec::new(),
+            caught_up: 0,
+            dirty: false,
+        }
+    }
+
     pub(super) fn end(&self) -> u64 {
         self.base + self.frames.len() as u64
     }
 
-    pub(super) fn push(&mut self, frame: RingFrame, bytes_max: usize) {
+    pub(super) fn push(&mut self, frame: RingFrame, durable: u64, bytes_max: usize) {
+        // One that is held is told of when its record is durable.
+        self.dirty |= frame.stamp.gate <= durable;
         self.bytes += frame.bytes.len() + FRAME_BYTES;
         self.frames.push_back(frame);
         self.caught_up = 0;
-        self.dirty = true;
         // The frame being written does not count: one that is larger than the limit still passes.
         while self.bytes > bytes_max && self.frames.len() > 1 {
             let first = self.frames.pop_front().expect("there are two");
             self.bytes -= first.bytes.len() + FRAME_BYTES;
             self.base += 1;
+            // Somebody may have lagged by this.
+            self.dirty = true;
         }
     }
 
@@ -115,11 +131,21 @@ pub(super) struct Next<'a> {
     pub(super) bytes: &'a Bytes,
     pub(super) gate: u64,
     pub(super) except: Option<SessionId>,
+    pub(super) step: Step,
+}
+
+/// How a seat comes behind what it got.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    Private,
+    /// It has heard then of all records before this one.
+    Shared {
+        next_seq: u64,
+    },
 }
 
 #[derive(Debug)]
 pub(super) struct Seat {
-    pub(super) stream: Stream,
     /// The place of its stream's ring.
     pub(super) ring: usize,
     pub(super) cursor: u64,
@@ -135,9 +161,8 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn new(stream: Stream, ring: usize, cursor: u64, heard: u64) -> Self {
+    pub(super) const fn new(ring: usize, cursor: u64, heard: u64) -> Self {
         Self {
-            stream,
             ring,
             cursor,
             private: VecDeque::new(),
@@ -211,6 +236,7 @@ impl Seat {
                 bytes: &frame.bytes,
                 gate: frame.gate,
                 except: None,
+                step: Step::Private,
             });
         }
         let ends = self.closing.as_ref().is_some_and(|c| c.at <= self.cursor);
@@ -219,23 +245,27 @@ impl Seat {
             bytes: &frame.bytes,
             gate: frame.stamp.gate,
             except: frame.except,
+            step: Step::Shared {
+                next_seq: frame.stamp.next_seq,
+            },
         })
     }
 
-    /// What [`Self::next`] gave is taken.
-    pub(super) fn advance(&mut self, ring: &mut Ring) {
-        if self.private.front().is_some_and(|f| f.at <= self.cursor) {
-            let frame = self.private.pop_front().expect("looked at");
-            self.private_bytes -= frame.counted();
-            return;
-        }
-        self.heard = ring.frames[(self.cursor - ring.base) as usize]
-            .stamp
-            .next_seq;
-        self.cursor += 1;
-        if self.cursor == ring.end() {
-            ring.caught_up += 1;
-            ring.forget_heard();
+    /// What [`Self::next`] gave with this step is taken.
+    pub(super) fn advance(&mut self, ring: &mut Ring, step: Step) {
+        match step {
+            Step::Private => {
+                let frame = self.private.pop_front().expect("looked at");
+                self.private_bytes -= frame.counted();
+            }
+            Step::Shared { next_seq } => {
+                self.heard = next_seq;
+                self.cursor += 1;
+                if self.cursor == ring.end() {
+                    ring.caught_up += 1;
+                    ring.forget_heard();
+                }
+            }
         }
     }
 }

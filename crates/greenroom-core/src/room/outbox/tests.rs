@@ -121,7 +121,7 @@ proptest! {
             match step {
                 Step::Broadcast(except, ahead) => {
                     let stamp = Stamp { gate: durable + ahead, next_seq: 1 };
-                    outbox.broadcast(&stream(), frame(n), stamp, except.map(SessionId));
+                    outbox.broadcast(|_| Some(frame(n)), stamp, except.map(SessionId));
                     for (session, owed) in owed.iter_mut().enumerate() {
                         if Some(session as u64) != except {
                             owed.send((n, stamp.gate, None), durable);
@@ -212,7 +212,7 @@ proptest! {
             } else {
                 seq += 1;
                 let stamp = Stamp { gate: 0, next_seq: u64::from(seq) + 1 };
-                outbox.broadcast(&stream(), frame(seq), stamp, None);
+                outbox.broadcast(|_| Some(frame(seq)), stamp, None);
             }
             prop_assert!(outbox.bytes() <= 600 * (MEMBERS as usize + 1));
         }
@@ -233,7 +233,7 @@ fn a_dirty_session_is_named_once() {
         gate: 0,
         next_seq: 1,
     };
-    outbox.broadcast(&stream(), frame(1), stamp, None);
+    outbox.broadcast(|_| Some(frame(1)), stamp, None);
     outbox.send(SessionId(1), frame(2), 0, None);
     outbox.close(SessionId(1), CloseReason::Kicked);
     let all = [SessionId(0), SessionId(1), SessionId(2)];
@@ -254,13 +254,29 @@ fn what_is_made_durable_wakes_who_waits_for_it() {
 }
 
 #[test]
+fn what_is_held_is_told_once_and_when_it_may_leave() {
+    let mut outbox = outbox(1 << 20);
+    let stamp = Stamp {
+        gate: 5,
+        next_seq: 6,
+    };
+    outbox.broadcast(|_| Some(frame(1)), stamp, None);
+    assert_eq!(outbox.take_dirty(), []);
+    outbox.set_durable(5);
+    assert_eq!(
+        outbox.take_dirty(),
+        [SessionId(0), SessionId(1), SessionId(2)]
+    );
+}
+
+#[test]
 fn frames_that_all_have_are_dropped() {
     let mut outbox = outbox(1 << 20);
     let stamp = Stamp {
         gate: 0,
         next_seq: 1,
     };
-    outbox.broadcast(&stream(), frame(1), stamp, None);
+    outbox.broadcast(|_| Some(frame(1)), stamp, None);
     take(&mut outbox, 0, 100);
     take(&mut outbox, 1, 100);
     assert!(outbox.bytes() > 0);
@@ -278,7 +294,7 @@ fn an_answer_that_was_dropped_has_to_be_made_again() {
             gate: 0,
             next_seq: 50 + n,
         };
-        outbox.broadcast(&stream(), frame(2), stamp, None);
+        outbox.broadcast(|_| Some(frame(2)), stamp, None);
     }
     assert_eq!(outbox.lagged(session), Some(0), "everything, not from 1 on");
 }

@@ -4,17 +4,19 @@ use bytes::{BufMut, Bytes, BytesMut};
 use greenroom_service::UserId;
 
 use crate::collab::doc::job::{LoadDocument, StoredUpdate};
-use crate::protocol::lib0::{ReadError, Reader, put_var_bytes, put_var_uint};
+use crate::protocol::lib0::{ReadError, Reader, put_var_bytes, put_var_uint, var_uint_len};
 use crate::store::envelope::{Record, RecordKind};
 
 /// The journal record of an update.
 pub(crate) fn document_record(name: &str, update: &[u8]) -> Record {
-    let mut data = BytesMut::with_capacity(name.len() + 2 + update.len());
+    // To the byte: it becomes a shared buffer as it is.
+    let name_bytes = var_uint_len(name.len() as u64) + name.len();
+    let mut data = Vec::with_capacity(name_bytes + update.len());
     put_var_bytes(&mut data, name.as_bytes());
     data.put_slice(update);
     Record {
         kind: RecordKind::Document,
-        data: data.freeze(),
+        data: data.into(),
     }
 }
 

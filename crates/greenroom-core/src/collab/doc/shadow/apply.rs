@@ -3,16 +3,14 @@
 use super::Shadow;
 use super::levels::Level;
 use super::pending::Held;
-use crate::collab::doc::integrate::{Queue, Work, integrate};
+use crate::collab::doc::integrate::{PerSection, Queue, Work, integrate};
 use crate::collab::doc::intervals;
 use crate::collab::doc::update::{Digest, Id, Mark, Run};
 
 pub(super) fn apply(shadow: &mut Shadow, digest: &Digest) {
-    let sections = digest.sections().iter();
-    let unlocks = sections.clone().any(|s| shadow.pending.waits_for(s.client));
-    let mut queues: Vec<_> = sections
-        .map(|section| Queue::new(section.client, digest.runs(section).len()))
-        .collect();
+    let mut sections = digest.sections().iter();
+    let unlocks = sections.any(|s| shadow.pending.waits_for(s.client));
+    let mut queues = PerSection::queues(digest);
     let gone: Vec<_> = new_gone(shadow, digest).collect();
     let roots = integrate(&mut queues, &mut Fresh { shadow, digest });
     if !queues.iter().all(Queue::is_done) {

@@ -1,7 +1,7 @@
 //! Judges an update against what is known.
 
 use super::Shadow;
-use crate::collab::doc::integrate::{Queue, Work, integrate};
+use crate::collab::doc::integrate::{PerSection, Queue, Work, integrate};
 use crate::collab::doc::intervals::{self, Intervals};
 use crate::collab::doc::update::{
     CLIENTS_MAX, Cause, Digest, Id, Mark, Run, Section, TYPE_NESTING_MAX, UpdateError,
@@ -92,7 +92,7 @@ struct Strict<'a> {
     shadow: &'a Shadow,
     digest: &'a Digest,
     /// Per section the first clock of the client that is not known.
-    clocks: Vec<u32>,
+    clocks: PerSection<u32>,
     /// The level at each mark; empty when nobody asks.
     levels: Vec<u16>,
     deepest: u16,
@@ -100,22 +100,18 @@ struct Strict<'a> {
 
 impl<'a> Strict<'a> {
     fn new(shadow: &'a Shadow, digest: &'a Digest, levels: usize) -> Self {
-        let sections = digest.sections().iter();
-        let clocks = sections.map(|section| prefix_end(shadow, section.client));
+        let clock = |section: &Section| prefix_end(shadow, section.client);
         Self {
             shadow,
             digest,
-            clocks: clocks.collect(),
+            clocks: PerSection::new(digest, clock),
             levels: vec![0; levels],
             deepest: 0,
         }
     }
 
     fn is_ready(&mut self) -> bool {
-        let sections = self.digest.sections().iter();
-        let mut queues: Vec<_> = sections
-            .map(|section| Queue::new(section.client, self.digest.runs(section).len()))
-            .collect();
+        let mut queues = PerSection::queues(self.digest);
         integrate(&mut queues, self);
         let mut deletions = self.digest.deletions();
         queues.iter().all(Queue::is_done)
