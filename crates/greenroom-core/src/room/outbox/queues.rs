@@ -77,8 +77,12 @@ impl Ring {
     }
 
     /// Takes back the frames that wait for more than `durable`. Cursors count positions, so that
-    /// such a frame is emptied, not removed.
+    /// such a frame is emptied, not removed. The seqs of the records that are lost are given anew:
+    /// nobody who takes an old frame has heard of those.
     pub(super) fn roll_back(&mut self, durable: u64) {
+        for frame in &mut self.frames {
+            frame.stamp.next_seq = frame.stamp.next_seq.min(durable + 1);
+        }
         let lost = self.frames.iter_mut().filter(|f| f.stamp.gate > durable);
         for frame in lost {
             self.bytes -= frame.bytes.len();
@@ -221,6 +225,7 @@ impl Seat {
     /// Takes back the frames that wait for more than `durable`. A close that does is undone as
     /// well; but the session got nothing since, so that it has to come back.
     pub(super) fn roll_back(&mut self, durable: u64) {
+        self.heard = self.heard.min(durable + 1);
         self.private.retain(|frame| frame.gate <= durable);
         self.private_bytes = self.private.iter().map(PrivateFrame::counted).sum();
         if let Some(closing) = self.closing.as_mut().filter(|c| c.gate > durable) {

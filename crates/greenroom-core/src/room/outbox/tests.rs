@@ -285,6 +285,25 @@ fn frames_that_all_have_are_dropped() {
 }
 
 #[test]
+fn a_seq_that_is_given_anew_was_not_heard() {
+    let mut outbox = outbox(100);
+    let of_record = |seq: u64| Stamp {
+        gate: 0,
+        next_seq: seq + 1,
+    };
+    // One has the frame of record 1 and the other not yet, when that record is lost.
+    outbox.broadcast(|_| Some(frame(1)), of_record(1), None);
+    take(&mut outbox, 0, 100);
+    outbox.roll_back();
+    take(&mut outbox, 1, 100);
+    for seq in 1..10 {
+        outbox.broadcast(|_| Some(frame(2)), of_record(seq), None);
+    }
+    assert_eq!(outbox.lagged(SessionId(0)), Some(1));
+    assert_eq!(outbox.lagged(SessionId(1)), Some(1));
+}
+
+#[test]
 fn an_answer_that_was_dropped_has_to_be_made_again() {
     let mut outbox = outbox(100);
     let session = SessionId(0);
