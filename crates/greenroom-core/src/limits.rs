@@ -1,5 +1,5 @@
 //! Every maximum of the product, with its unit and its reason. The configuration may change the
-//! values of [`Limits`]; the constants are part of a format or of a promise.
+//! values of [`Limits`]; those of [`FIXED`] are part of a format or of a promise.
 //!
 //! A new limit is one entry below: it is then a key of `[limits]` and of a room rule's `limits`, a
 //! variable, a line of the reference. Its name ends in its unit (`_bytes`, `_ms`, else a count),
@@ -221,74 +221,79 @@ impl Limits {
     }
 }
 
-/// Those who watch one room at a time.
-pub const TAILS_MAX: usize = 32;
+/// A limit that nobody sets: part of a format, of a promise, or of what a machine can bear.
+#[derive(Clone, Copy, Debug)]
+pub struct FixedLimit {
+    /// Its name.
+    pub name: &'static str,
+    /// What it bounds and why, one line of the source each.
+    pub doc: &'static [&'static str],
+    /// Its value, in the unit of its name.
+    pub value: u64,
+}
 
-/// What a watcher may be behind before it is sent away.
-pub const TAIL_EVENTS_MAX: usize = 1_024;
+macro_rules! fixed_limits {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $value:expr;)+) => {
+        $($(#[doc = $doc])+ pub const $name: $type = $value;)+
 
-/// A watcher whose socket takes nothing for this long is given up.
-pub const TAIL_STALL_MS_MAX: u64 = 30_000;
+        /// The limits that nobody sets, in the order of this file.
+        pub const FIXED: &[FixedLimit] = &[$(FixedLimit {
+            name: stringify!($name),
+            doc: &[$($doc),+],
+            value: $name as u64,
+        },)+];
+    };
+}
 
-/// Operators who are signed in to the console at a time; one more signs out who was idle longest.
-pub const CONSOLE_SIGN_INS_MAX: usize = 64;
-
-/// A sign-in to the console ends after this, whatever is done in it.
-pub const CONSOLE_SIGN_IN_MS_MAX: u64 = 12 * 60 * 60 * 1_000;
-
-/// A sign-in to the console ends when nothing was asked for this long.
-pub const CONSOLE_IDLE_MS_MAX: u64 = 2 * 60 * 60 * 1_000;
-
-/// Used console links that are remembered, each until its time is over; one more is not taken.
-pub const CONSOLE_LINKS_USED_MAX: usize = 1_000;
-
-/// The body of a request that is JSON: metadata, edits, an event.
-pub const REQUEST_JSON_BYTES_MAX: usize = 1 << 20;
-
-/// Edits of a text in one request: each is held against the whole text.
-pub const TEXT_EDITS_MAX: usize = 1_000;
-
-/// Rooms on one page of a list.
-pub const ROOMS_PAGE_MAX: usize = 1_000;
-
-/// Exports at a time: each holds the snapshots of a room until its reader has them.
-pub const EXPORTS_MAX: usize = 4;
-
-/// An export whose reader takes nothing for this long is given up.
-pub const EXPORT_STALL_MS_MAX: u64 = 60_000;
-
-/// Imports at a time: each holds a whole file.
-pub const IMPORTS_MAX: usize = 1;
-
-/// A file that a room is imported from: it becomes one row of the journal.
-pub const IMPORT_BYTES_MAX: usize = 256 << 20;
-
-/// The file of an import has to come within this.
-pub const IMPORT_DEADLINE_MS: u64 = 300_000;
-
-/// A request waits so long for its room to load and to answer.
-pub const REQUEST_DEADLINE_MS: u64 = 30_000;
-
-/// A request's body has to come within this.
-pub const REQUEST_BODY_DEADLINE_MS: u64 = 60_000;
-
-/// Frames with less payload are not compressed: what little they would lose is not worth the time.
-pub const DEFLATE_BYTES_MIN: usize = 256;
-
-/// Frames with more payload are not compressed: their room would stand still meanwhile (256 KiB
-/// take about 1 ms).
-pub const DEFLATE_BYTES_MAX: usize = 256 << 10;
-
-/// An awareness entry that its owner did not renew for this long is removed: what every Yjs peer
-/// does on its own (y-protocols 1.0.7, `outdatedTimeout`).
-pub const AWARENESS_EXPIRY_MS: u64 = 30_000;
-
-/// A removed awareness entry is remembered for this long, so that a late echo does not revive it.
-pub const AWARENESS_TOMBSTONE_MS: u64 = 60_000;
-
-/// A server that starts on rooms that were there before paces handshakes (`handshakes_per_s_max`)
-/// for this long, and then until those that wait were let in.
-pub const HANDSHAKES_PACED_MS: u64 = 10_000;
+fixed_limits! {
+    /// Those who watch one room at a time.
+    TAILS_MAX: usize = 32;
+    /// What a watcher may be behind before it is sent away.
+    TAIL_EVENTS_MAX: usize = 1_024;
+    /// A watcher whose socket takes nothing for this long is given up.
+    TAIL_STALL_MS_MAX: u64 = 30_000;
+    /// Operators who are signed in to the console at a time; one more signs out who was idle longest.
+    CONSOLE_SIGN_INS_MAX: usize = 64;
+    /// A sign-in to the console ends after this, whatever is done in it.
+    CONSOLE_SIGN_IN_MS_MAX: u64 = 12 * 60 * 60 * 1_000;
+    /// A sign-in to the console ends when nothing was asked for this long.
+    CONSOLE_IDLE_MS_MAX: u64 = 2 * 60 * 60 * 1_000;
+    /// Used console links that are remembered, each until its time is over; one more is not taken.
+    CONSOLE_LINKS_USED_MAX: usize = 1_000;
+    /// The body of a request that is JSON: metadata, edits, an event.
+    REQUEST_JSON_BYTES_MAX: usize = 1 << 20;
+    /// Edits of a text in one request: each is held against the whole text.
+    TEXT_EDITS_MAX: usize = 1_000;
+    /// Rooms on one page of a list.
+    ROOMS_PAGE_MAX: usize = 1_000;
+    /// Exports at a time: each holds the snapshots of a room until its reader has them.
+    EXPORTS_MAX: usize = 4;
+    /// An export whose reader takes nothing for this long is given up.
+    EXPORT_STALL_MS_MAX: u64 = 60_000;
+    /// Imports at a time: each holds a whole file.
+    IMPORTS_MAX: usize = 1;
+    /// A file that a room is imported from: it becomes one row of the journal.
+    IMPORT_BYTES_MAX: usize = 256 << 20;
+    /// The file of an import has to come within this.
+    IMPORT_DEADLINE_MS: u64 = 300_000;
+    /// A request waits so long for its room to load and to answer.
+    REQUEST_DEADLINE_MS: u64 = 30_000;
+    /// A request's body has to come within this.
+    REQUEST_BODY_DEADLINE_MS: u64 = 60_000;
+    /// Frames with less payload are not compressed: what little they would lose is not worth the time.
+    DEFLATE_BYTES_MIN: usize = 256;
+    /// Frames with more payload are not compressed: their room would stand still meanwhile (256 KiB
+    /// take about 1 ms).
+    DEFLATE_BYTES_MAX: usize = 256 << 10;
+    /// An awareness entry that its owner did not renew for this long is removed: what every Yjs peer
+    /// does on its own (y-protocols 1.0.7, `outdatedTimeout`).
+    AWARENESS_EXPIRY_MS: u64 = 30_000;
+    /// A removed awareness entry is remembered for this long, so that a late echo does not revive it.
+    AWARENESS_TOMBSTONE_MS: u64 = 60_000;
+    /// A server that starts on rooms that were there before paces handshakes (`handshakes_per_s_max`)
+    /// for this long, and then until those that wait were let in.
+    HANDSHAKES_PACED_MS: u64 = 10_000;
+}
 
 #[cfg(test)]
 mod tests {

@@ -29,6 +29,8 @@ mod proxies;
 mod proxy_protocol;
 mod pulse;
 pub mod reader;
+#[cfg(test)]
+mod reference_pages;
 mod rest;
 mod room_cell;
 mod room_task;

@@ -46,6 +46,11 @@ pub use rights::Rights;
 
 use bytes::Bytes;
 
+/// The services of the book are built as they stand there.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/services.md")]
+struct Book;
+
 /// The most that [`Service::save`] may give, in bytes.
 pub const SAVE_BYTES_MAX: usize = 64 * 1024;
 

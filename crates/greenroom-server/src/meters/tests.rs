@@ -128,14 +128,14 @@ fn a_family_does_not_grow_for_ever() {
 fn the_reference_page_is_current() {
     let path = repository().join("docs/reference/metrics.md");
     let wanted = reference();
-    if std::env::var_os("BLESS").is_some() {
+    if std::env::var_os("GREENROOM_UPDATE_REFERENCE").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, &wanted).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(
         found, wanted,
-        "write it anew: BLESS=1 cargo test -p greenroom-server reference_page"
+        "write it anew: GREENROOM_UPDATE_REFERENCE=1 cargo test -p greenroom-server reference_page"
     );
 }
 

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod backup;
+#[cfg(unix)]
+mod book;
 mod command;
 mod config;
 mod deploy;
