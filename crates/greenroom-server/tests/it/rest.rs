@@ -2,6 +2,7 @@
 
 mod documents;
 mod export;
+mod overview;
 mod rooms;
 mod sign_in;
 
