@@ -84,7 +84,8 @@ impl Message<'_> {
                 self.spill()?;
             } else if rest.is_empty() {
                 return Ok(());
-            } else if read == 0 {
+            } else if read == 0 && !self.ended {
+                // A stream may end without reading: what filled the scratch was its last.
                 return Err(CodecError::Deflate);
             }
         }

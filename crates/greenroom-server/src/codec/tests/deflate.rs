@@ -207,6 +207,23 @@ fn what_comes_out_is_bounded() {
     assert_eq!(decode(&claim), too_large);
 }
 
+/// A final block may fill what is inflated at a time, and end only with what is read next.
+#[test]
+fn a_final_block_may_end_where_the_scratch_does() {
+    for count in (16_000..16_800).chain(32_600..32_900) {
+        let payload = vec![11; count];
+        for (level, ends) in [1, 6]
+            .into_iter()
+            .flat_map(|level| [(level, Ends::Final), (level, Ends::FinalWithoutZero)])
+        {
+            let stream = compressed(BINARY, &peer_deflate(&payload, level, ends));
+            let decoded = decode_with(Decoder::inflating(LIMITS), [&*stream]);
+            let expected = (vec![binary(&payload)], None);
+            assert!(decoded == expected, "{count} bytes, level {level}, {ends:?}");
+        }
+    }
+}
+
 #[test]
 fn nothing_is_kept_between_messages() {
     let mut decoder = Decoder::inflating(LIMITS);
