@@ -14,7 +14,7 @@ pub use backup::{BackupError, BackupHead, BackupTotals, check_backup};
 pub use directory::DataDirectory;
 pub use disk::{DiskState, DiskWatch, FreeLimits, RESERVE_BYTES, Space};
 pub use error::OpenError;
-pub use sqlite::{Damage, Restored, SqliteStore, StoreCopy, restore};
+pub use sqlite::{Damage, Loss, Restored, SqliteStore, StoreCopy, restore};
 pub use thread::{Busy, Reply, StoreHandle, StoreThread, ThreadLimits};
 
 use std::sync::Arc;

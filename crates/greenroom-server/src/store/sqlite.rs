@@ -10,9 +10,13 @@
 //! that fails too, the store takes no more writes.
 
 mod copy;
+mod log;
+mod mark;
+mod names;
 mod recovery;
 mod requests;
 mod restore;
+mod salvage;
 mod schema;
 mod tail;
 
@@ -29,7 +33,10 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::{DataDirectory, DiskWatch, Engine, FreeLimits, Health, OpenError};
 pub use copy::StoreCopy;
+use mark::Mark;
+use names::Names;
 pub use restore::{Damage, Restored, restore};
+pub use salvage::Loss;
 use tail::Tail;
 
 #[cfg(test)]
@@ -51,7 +58,12 @@ pub struct SqliteStore {
     full: bool,
     disk: Option<Arc<DiskWatch>>,
     owners: Owners,
+    names: Names,
     tail: Tail,
+    /// What was acknowledged, told apart from the database.
+    mark: Option<Mark>,
+    /// What was found missing when it was opened.
+    loss: Option<Loss>,
     #[cfg(test)]
     faults: tests::Faults,
 }
@@ -162,8 +174,16 @@ impl SqliteStore {
     /// As [`Self::open`].
     pub fn open_with(directory: Arc<DataDirectory>, free: FreeLimits) -> Result<Self, OpenError> {
         let disk = DiskWatch::new(directory.path(), free);
-        let (db, home) = schema::open_newest(directory)?;
-        let mut store = Self::with(db, Some(home), Level::Local)?;
+        let mark = Mark::open(&directory)?;
+        let (db, home) = schema::open_newest(directory, |home| {
+            if mark.acknowledged() > 0 {
+                salvage::keep_log(home, mark.acknowledged())?;
+            }
+            Ok(())
+        })?;
+        let (db, tail, mark, loss) = Self::whole(db, &home, mark)?;
+        let mut store = Self::with(db, Some(home), tail, Level::Local)?;
+        (store.mark, store.loss) = (Some(mark), loss);
         store.disk = Some(Arc::new(disk));
         Ok(store)
     }
@@ -182,10 +202,17 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError::Io`] when there is no memory for it.
     pub fn in_memory() -> Result<Self, OpenError> {
-        Self::with(schema::open_memory()?, None, Level::Memory)
+        let db = schema::open_memory()?;
+        let tail = Tail::load(&db)?;
+        Self::with(db, None, tail, Level::Memory)
     }
 
-    fn with(db: Connection, home: Option<Home>, level: Level) -> Result<Self, OpenError> {
+    fn with(
+        db: Connection,
+        home: Option<Home>,
+        tail: Tail,
+        level: Level,
+    ) -> Result<Self, OpenError> {
         let newest = Newest {
             epoch: schema::next_epoch(&db)?,
             node: None,
@@ -193,10 +220,8 @@ impl SqliteStore {
         if let Some(home) = &home {
             schema::probe_sync(home)?;
         }
-        let tail = Tail::load(&db)?;
-        let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
-        let rooms = db.query_row("SELECT count(*) FROM rooms", [], count)?;
-        let rooms = rooms.unsigned_abs();
+        let names = Names::load(&db);
+        let rooms = names.count();
         Ok(Self {
             db,
             home,
@@ -212,10 +237,38 @@ impl SqliteStore {
                 rooms,
                 rooms_before: rooms,
             },
+            names,
             tail,
+            mark: None,
+            loss: None,
             #[cfg(test)]
             faults: tests::Faults::default(),
         })
+    }
+
+    /// Compares what is there with what was acknowledged, before anything is written.
+    fn whole(
+        db: Connection,
+        home: &Home,
+        mut mark: Mark,
+    ) -> Result<(Connection, Tail, Mark, Option<Loss>), OpenError> {
+        let acknowledged = mark.acknowledged();
+        let tail = Tail::load(&db)?;
+        let is_whole = tail.missing().is_empty() && tail.last_commit() >= acknowledged;
+        let (db, tail, loss) = if is_whole {
+            (db, tail, None)
+        } else {
+            let (db, tail, loss) = salvage::salvage(db, home, tail, acknowledged)?;
+            (db, tail, Some(loss))
+        };
+        mark.advance(tail.last_commit());
+        Ok((db, tail, mark, loss))
+    }
+
+    /// What had been acknowledged and was not there when the store was opened; `None` when all was.
+    #[must_use]
+    pub const fn loss(&self) -> Option<&Loss> {
+        self.loss.as_ref()
     }
 
     fn batch(&mut self, requests: &[StoreRequest]) -> Vec<StoreReply> {
@@ -292,7 +345,11 @@ impl SqliteStore {
 
     fn accept(&mut self) {
         self.owners.accept();
+        self.names.accept();
         self.tail.accept();
+        if let Some(mark) = &mut self.mark {
+            mark.advance(self.tail.last_commit());
+        }
     }
 
     fn revert(&mut self) {
@@ -303,6 +360,7 @@ impl SqliteStore {
             self.poison(text_of(&error));
         }
         self.owners.revert();
+        self.names.revert();
         self.tail.revert();
     }
 
@@ -389,6 +447,11 @@ impl Engine for SqliteStore {
 /// A number as SQLite has it; none of ours comes near the limit.
 fn sql(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Whether the error is that of a page that is not what it should be.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(store_error(error), StoreError::Damaged(_))
 }
 
 fn failure_of(error: &rusqlite::Error) -> Failure {

@@ -3,6 +3,7 @@
 
 mod backup;
 mod child;
+mod damage;
 mod disk;
 
 use std::path::{Path, PathBuf};

@@ -219,7 +219,10 @@ fn a_final_block_may_end_where_the_scratch_does() {
             let stream = compressed(BINARY, &peer_deflate(&payload, level, ends));
             let decoded = decode_with(Decoder::inflating(LIMITS), [&*stream]);
             let expected = (vec![binary(&payload)], None);
-            assert!(decoded == expected, "{count} bytes, level {level}, {ends:?}");
+            assert!(
+                decoded == expected,
+                "{count} bytes, level {level}, {ends:?}"
+            );
         }
     }
 }

@@ -52,6 +52,10 @@ impl StoreCopy {
         })?;
         let rooms: i64 = db.query_row("SELECT count(*) FROM rooms", [], |r| r.get(0))?;
         let tail = Tail::load(&db)?;
+        if !tail.missing().is_empty() {
+            let what = "a commit cannot be read back";
+            return Err(OpenError::Damaged(what.into()));
+        }
         Ok(Self {
             db,
             tail,

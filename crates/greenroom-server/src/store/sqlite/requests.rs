@@ -147,13 +147,19 @@ impl SqliteStore {
         if self.full {
             return Ok(StoreReply::Failed(StoreError::Full));
         }
+        if held.room.is_some_and(|room| self.tail.is_stuck(room.id)) {
+            let what = "its rows cannot be moved: a page is damaged";
+            return Ok(StoreReply::Failed(StoreError::Damaged(what.into())));
+        }
         if let Err(error) = append.check(held.room.map_or(0, |room| room.head)) {
             return Ok(StoreReply::Failed(error));
         }
         let id = match held.room {
             None => {
+                let id = self.create_room(append)?;
                 self.owners.rooms += 1;
-                self.create_room(append)?
+                self.names.insert(append.room.as_str());
+                id
             }
             Some(room) => {
                 self.update_meta(&room, append)?;
@@ -370,9 +376,12 @@ impl SqliteStore {
              ORDER BY next_wake, name LIMIT ?2",
         )?;
         let found = select.query_map([sql(before.0), sql(limit as u64)], |row| {
-            Ok((room_name(row, 0)?, Millis(number(row, 1)?)))
+            let name = RoomId::new(&String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?));
+            Ok(name.ok().zip(Some(Millis(number(row, 1)?))))
         })?;
-        Ok(StoreReply::Due(found.collect::<Result<_, _>>()?))
+        // A name that is none is damaged; the others are woken.
+        let due = found.filter_map(Result::transpose);
+        Ok(StoreReply::Due(due.collect::<Result<_, _>>()?))
     }
 
     fn list(&self, filter: &ListFilter) -> rusqlite::Result<StoreReply> {
@@ -399,7 +408,8 @@ impl SqliteStore {
 
     fn delete(&mut self, room: &RoomId) -> rusqlite::Result<StoreReply> {
         if let Some((id, _)) = self.id_of(room)? {
-            self.owners.rooms -= 1;
+            self.owners.rooms = self.owners.rooms.saturating_sub(1);
+            self.names.remove(room.as_str());
             for table in [
                 "journal WHERE room",
                 "snapshots WHERE room",
@@ -438,18 +448,44 @@ impl SqliteStore {
         if let Some(state) = self.owners.held.get(room).and_then(|held| held.room) {
             return Ok(Some((state.id, state.trimmed)));
         }
-        self.db
-            .prepare_cached("SELECT id, trimmed FROM rooms WHERE name = ?1")?
-            .query_row([room.as_str()], |row| Ok((row.get(0)?, number(row, 1)?)))
-            .optional()
+        let found = self
+            .db
+            .prepare_cached("SELECT id, trimmed, name FROM rooms WHERE name = ?1")?
+            .query_row([room.as_str()], |row| {
+                let is_it = row.get_ref(2)?.as_bytes()? == room.as_str().as_bytes();
+                is_it.then_some(()).ok_or_else(damaged)?;
+                Ok((row.get(0)?, number(row, 1)?))
+            })
+            .optional()?;
+        self.not_hidden(room, found)
     }
 
     fn find(&self, room: &RoomId) -> rusqlite::Result<Option<Found>> {
-        self.db
+        let found = self
+            .db
             .prepare_cached(&format!("{ROOM} WHERE name = ?1"))?
             .query_row([room.as_str()], |row| found(&self.tail, row))
-            .optional()
+            .optional()?;
+        // An index that is damaged may lead to another room.
+        if found.as_ref().is_some_and(|found| found.meta.room != *room) {
+            return Err(damaged());
+        }
+        self.not_hidden(room, found)
     }
+
+    /// A room that exists and is not found is damaged, not new.
+    fn not_hidden<T>(&self, room: &RoomId, found: Option<T>) -> rusqlite::Result<Option<T>> {
+        if found.is_none() && self.names.contains(room.as_str()) {
+            return Err(damaged());
+        }
+        Ok(found)
+    }
+}
+
+/// What SQLite does not see of damage.
+fn damaged() -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(code, None)
 }
 
 /// Reads a row of [`ROOM`]; the newest rows are in the tail.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::super::{DataDirectory, OpenError};
@@ -25,7 +26,7 @@ const WAL_BYTES_KEPT: i64 = 64 << 20;
 /// commits tell newer ones.
 const SCHEMA: &str = "
 CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-INSERT INTO meta VALUES('epoch', 0);
+INSERT INTO meta VALUES('epoch', 0), ('moved', 0);
 CREATE TABLE rooms(
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
@@ -100,16 +101,39 @@ pub(super) fn newest_generation(directory: &Path) -> std::io::Result<Option<u64>
     Ok(newest)
 }
 
-/// Opens the newest database of a directory, or a new one.
-pub(super) fn open_newest(directory: Arc<DataDirectory>) -> Result<(Connection, Home), OpenError> {
+/// Opens the newest database of a directory, or a new one. Before anything is written to one that
+/// has nothing but a log, `lost` is told when nothing can be read of that.
+pub(super) fn open_newest(
+    directory: Arc<DataDirectory>,
+    lost: impl FnOnce(&Home) -> Result<(), OpenError>,
+) -> Result<(Connection, Home), OpenError> {
     let generation = newest_generation(directory.path())?.unwrap_or(1);
     let home = Home {
         directory,
         generation,
     };
+    if is_log_alone(&home.file())? {
+        lost(&home)?;
+    }
     let db = open_file(&home.file())?;
     home.remove_others();
     Ok((db, home))
+}
+
+/// Whether nothing has been carried over from the log, and nothing can be read of it.
+fn is_log_alone(file: &Path) -> Result<bool, OpenError> {
+    // Of a new database only the first page is written without the log.
+    if file.metadata().is_ok_and(|metadata| metadata.len() > 4_096) {
+        return Ok(false);
+    }
+    if !file.exists() {
+        return Ok(true);
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(file, flags)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    let tables: u32 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(tables == 0)
 }
 
 /// Opens the database of this file.
@@ -183,9 +207,11 @@ fn prepare(db: Connection) -> Result<Connection, OpenError> {
     db.pragma_update(None, "trusted_schema", false)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     if is_new {
+        // What says where the tables are does not stand in the log alone.
         db.execute_batch(&format!(
             "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};
-             PRAGMA user_version = {FORMAT}; COMMIT"
+             PRAGMA user_version = {FORMAT}; COMMIT;
+             PRAGMA wal_checkpoint(TRUNCATE)"
         ))?;
     }
     Ok(db)

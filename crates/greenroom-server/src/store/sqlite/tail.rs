@@ -18,16 +18,16 @@
 //! The directory stands there twice because it speaks for many rooms: damage to one copy costs
 //! nothing, damage to a row only its room.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use greenroom_core::protocol::lib0::{ReadError, Reader, VAR_UINT_MAX, put_var_uint};
 use greenroom_core::store::Append;
 use greenroom_service::Millis;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::super::OpenError;
-use super::sql;
+use super::{is_damage, sql};
 
 #[cfg(test)]
 mod tests;
@@ -73,6 +73,11 @@ pub(super) struct Tail {
     /// Room, and the first seq that stays: rows to drop once the open transaction is committed.
     stale: Vec<(i64, u64)>,
     pass: Option<Pass>,
+    /// Rooms whose rows met a damaged page when they were to move. They stay here, and nothing is
+    /// added to them, so that no other room suffers.
+    stuck: BTreeSet<i64>,
+    /// Commits of which no copy could be read.
+    missing: Vec<i64>,
 }
 
 /// A walk over all rows that moves those of the commits up to `upto`.
@@ -99,45 +104,102 @@ impl TailRow {
 
 impl Tail {
     /// Reads what commits hold that the clustered table does not, and no trim or delete ended.
+    /// Commits are numbered without gaps: those that should be there and cannot be read are
+    /// [`Self::missing`].
     pub(super) fn load(db: &Connection) -> Result<Self, OpenError> {
+        let moved = moved(db)?;
         let mut tail = Self {
             rows: BTreeMap::new(),
             bytes: 0,
             limits: TailLimits::default(),
             bytes_since_slice: 0,
-            last_commit: 0,
+            last_commit: moved,
             pending: Vec::new(),
             stale: Vec::new(),
             pass: None,
+            stuck: BTreeSet::new(),
+            missing: Vec::new(),
         };
         let mut known = HashMap::new();
-        let mut commits = db.prepare("SELECT id, data FROM commits ORDER BY id")?;
-        let mut found = commits.query([])?;
-        while let Some(commit) = found.next()? {
-            tail.last_commit = commit.get(0)?;
-            let blob = Bytes::from(commit.get::<_, Vec<u8>>(1)?);
-            let rows = decode(&blob)
-                .ok_or_else(|| OpenError::Damaged("a commit cannot be read back".into()))?;
-            for (room, first_seq, count, time, data) in rows {
-                let begin = match known.get(&room) {
-                    Some(begin) => *begin,
-                    None => *known.entry(room).or_insert(begin_of(db, room)?),
-                };
-                if begin.is_some_and(|begin| first_seq + count > begin) {
-                    let commit = tail.last_commit;
-                    tail.insert(
-                        (room, first_seq),
-                        TailRow {
-                            count,
-                            time,
-                            data,
-                            commit,
-                        },
-                    );
+        let mut one = db.prepare("SELECT data FROM commits WHERE id = ?1")?;
+        for id in moved + 1..=newest(db)? {
+            tail.last_commit = id;
+            let blob = one.query_row([id], |row| row.get::<_, Vec<u8>>(0));
+            let blob = match unless_damaged(blob.optional())? {
+                Some(Some(blob)) => Bytes::from(blob),
+                Some(None) | None => {
+                    tail.missing.push(id);
+                    continue;
+                }
+            };
+            match decode(&blob) {
+                None => tail.missing.push(id),
+                Some(rows) => {
+                    for (room, first_seq, count, time, data) in rows {
+                        let begin = match known.get(&room) {
+                            Some(begin) => *begin,
+                            None => *known.entry(room).or_insert(begin_of(db, room)?),
+                        };
+                        if begin.is_some_and(|begin| first_seq + count > begin) {
+                            let row = TailRow {
+                                count,
+                                time,
+                                data,
+                                commit: id,
+                            };
+                            tail.insert((room, first_seq), row);
+                        }
+                    }
                 }
             }
         }
         Ok(tail)
+    }
+
+    /// Commits that should be there and cannot be read.
+    pub(super) fn missing(&self) -> &[i64] {
+        &self.missing
+    }
+
+    /// The number of the newest commit.
+    pub(super) const fn last_commit(&self) -> i64 {
+        self.last_commit
+    }
+
+    /// Whether nothing can be added to this room.
+    pub(super) fn is_stuck(&self, room: i64) -> bool {
+        self.stuck.contains(&room)
+    }
+
+    /// Adds a row that was found elsewhere, to be written by [`Self::write_whole`].
+    pub(super) fn add(&mut self, key: (i64, u64), count: u64, time: Millis, data: Bytes) {
+        let commit = self.last_commit;
+        self.insert(
+            key,
+            TailRow {
+                count,
+                time,
+                data,
+                commit,
+            },
+        );
+    }
+
+    /// Writes all rows as the one commit `id`, and forgets those before: none is missing then.
+    pub(super) fn write_whole(&mut self, db: &Connection, id: i64) -> rusqlite::Result<()> {
+        let rows = self.rows.iter().map(|(key, row)| (*key, row));
+        db.execute(
+            "INSERT OR REPLACE INTO commits(id, data) VALUES(?1, ?2)",
+            params![id, encode(rows)],
+        )?;
+        set_moved(db, id - 1)?;
+        delete_upto(db, id - 1)?;
+        for row in self.rows.values_mut() {
+            row.commit = id;
+        }
+        self.last_commit = id;
+        self.missing.clear();
+        Ok(())
     }
 
     /// Adds a row to the open transaction.
@@ -201,58 +263,107 @@ impl Tail {
             .map(|((_, first_seq), row)| (*first_seq, row))
     }
 
-    /// Moves a slice into the clustered table, when there is something to move.
+    /// Moves a slice into the clustered table, when there is something to move. Rooms that meet a
+    /// damaged page there are stuck from then on.
     pub(super) fn move_slice(&mut self, db: &mut Connection) -> rusqlite::Result<()> {
         let incoming = std::mem::take(&mut self.bytes_since_slice);
         let pass = match self.pass {
             Some(pass) => pass,
-            None if self.bytes <= self.limits.bytes_max => return Ok(()),
+            None if self.bytes - self.stuck_bytes() <= self.limits.bytes_max => return Ok(()),
             None => Pass {
                 upto: self.last_commit,
                 cursor: (i64::MIN, 0),
             },
         };
+        let (slice, next) = self.slice(pass, self.limits.slice_bytes_min.max(incoming * 2));
         // The rows are durable already; that they moved becomes so with the next commit.
         db.pragma_update(None, "synchronous", "NORMAL")?;
-        let moved = self.write_slice(db, pass, self.limits.slice_bytes_min.max(incoming * 2));
+        let written = self.write_slice(db, &slice, pass.upto, next.is_none());
         db.pragma_update(None, "synchronous", "FULL")?;
-        let (moved, next) = moved?;
+        let stuck = written?;
+        let moved: Vec<_> = slice
+            .into_iter()
+            .filter(|(room, _)| !stuck.contains(room))
+            .collect();
         self.remove(&moved);
+        for room in stuck {
+            tracing::error!(
+                room,
+                "rows cannot be moved: a page is damaged; this room takes no more writes"
+            );
+            self.stuck.insert(room);
+        }
         self.pass = next;
         Ok(())
     }
 
-    /// Gives the keys of the rows that were written, and where to go on.
+    /// The rows to move next, and where to go on.
+    fn slice(&self, pass: Pass, bytes_max: usize) -> (Vec<Key>, Option<Pass>) {
+        let mut slice = Vec::new();
+        let mut bytes = 0;
+        for (key, row) in self.rows.range(pass.cursor..) {
+            if row.commit > pass.upto || self.stuck.contains(&key.0) {
+                continue;
+            }
+            if bytes >= bytes_max {
+                let next = Pass {
+                    cursor: *key,
+                    ..pass
+                };
+                return (slice, Some(next));
+            }
+            bytes += row.cost();
+            slice.push(*key);
+        }
+        (slice, None)
+    }
+
+    /// Writes them in one transaction, which at the end of a pass ends the commits up to `upto`.
+    /// Gives the rooms that could not be written because of damage.
     fn write_slice(
-        &self,
+        &mut self,
         db: &mut Connection,
-        pass: Pass,
-        bytes_max: usize,
-    ) -> rusqlite::Result<(Vec<Key>, Option<Pass>)> {
+        slice: &[Key],
+        upto: i64,
+        is_last: bool,
+    ) -> rusqlite::Result<BTreeSet<i64>> {
         let transaction = db.transaction()?;
+        let mut stuck = BTreeSet::new();
+        for rows in slice.chunk_by(|one, other| one.0 == other.0) {
+            let room = rows[0].0;
+            transaction.prepare_cached("SAVEPOINT room")?.execute([])?;
+            if unless_damaged(self.write_rows(&transaction, rows))?.is_none() {
+                transaction.execute_batch("ROLLBACK TO room")?;
+                stuck.insert(room);
+            }
+            transaction.prepare_cached("RELEASE room")?.execute([])?;
+        }
+        let kept = if is_last {
+            self.end_pass(&transaction, &stuck, upto)?
+        } else {
+            Vec::new()
+        };
+        transaction.commit()?;
+        if !kept.is_empty() {
+            self.last_commit += 1;
+            for key in kept {
+                if let Some(row) = self.rows.get_mut(&key) {
+                    row.commit = self.last_commit;
+                }
+            }
+        }
+        Ok(stuck)
+    }
+
+    /// Writes rows of one room.
+    fn write_rows(&self, transaction: &Transaction<'_>, rows: &[Key]) -> rusqlite::Result<()> {
         let mut insert = transaction.prepare_cached(
             "INSERT OR REPLACE INTO journal(room, seq, count, time, data)
              VALUES(?1, ?2, ?3, ?4, ?5)",
         )?;
-        // So that damage to the last moved row of a room is missed: nothing else knows the head.
-        let mut update = transaction.prepare_cached(
-            "UPDATE rooms SET head = ?2, changed = ?3 WHERE id = ?1 AND head < ?2",
-        )?;
-        let mut moved: Vec<Key> = Vec::new();
-        let mut bytes = 0;
-        let mut next = None;
-        for (key, row) in self.rows.range(pass.cursor..) {
-            if row.commit > pass.upto {
-                continue;
-            }
-            if bytes >= bytes_max {
-                next = Some(Pass {
-                    cursor: *key,
-                    ..pass
-                });
-                break;
-            }
-            bytes += row.cost();
+        let mut head = None;
+        for key in rows {
+            let row = &self.rows[key];
             insert.execute(params![
                 key.0,
                 sql(key.1),
@@ -260,22 +371,42 @@ impl Tail {
                 sql(row.time.0),
                 &row.data[..]
             ])?;
-            moved.push(*key);
+            head = Some((key.0, sql(key.1 + row.count - 1), sql(row.time.0)));
         }
-        for (at, key) in moved.iter().enumerate() {
-            if moved.get(at + 1).is_none_or(|next| next.0 != key.0) {
-                let row = &self.rows[key];
-                update.execute([key.0, sql(key.1 + row.count - 1), sql(row.time.0)])?;
-            }
+        // So that damage to the last moved row of a room is missed: nothing else knows the head.
+        transaction
+            .prepare_cached("UPDATE rooms SET head = ?2, changed = ?3 WHERE id = ?1 AND head < ?2")?
+            .execute(head.expect("a room in a slice has a row"))?;
+        Ok(())
+    }
+
+    /// Ends the commits up to `upto`. Rows of stuck rooms go into one more; gives their keys.
+    fn end_pass(
+        &self,
+        transaction: &Transaction<'_>,
+        stuck: &BTreeSet<i64>,
+        upto: i64,
+    ) -> rusqlite::Result<Vec<Key>> {
+        let kept: Vec<_> = self
+            .stuck
+            .union(stuck)
+            .flat_map(|room| self.of_room(*room).map(|(seq, row)| ((*room, seq), row)))
+            .filter(|(_, row)| row.commit <= upto)
+            .collect();
+        if !kept.is_empty() {
+            transaction.execute(
+                "INSERT INTO commits(id, data) VALUES(?1, ?2)",
+                params![self.last_commit + 1, encode(kept.iter().copied())],
+            )?;
         }
-        drop((insert, update));
-        if next.is_none() {
-            transaction
-                .prepare_cached("DELETE FROM commits WHERE id <= ?1")?
-                .execute([pass.upto])?;
-        }
-        transaction.commit()?;
-        Ok((moved, next))
+        set_moved(transaction, upto)?;
+        delete_upto(transaction, upto)?;
+        Ok(kept.into_iter().map(|(key, _)| key).collect())
+    }
+
+    fn stuck_bytes(&self) -> usize {
+        let rows = self.stuck.iter().flat_map(|room| self.of_room(*room));
+        rows.map(|(_, row)| row.cost()).sum()
     }
 
     #[cfg(test)]
@@ -298,26 +429,85 @@ impl Tail {
     }
 }
 
-/// The first seq of a room that a commit may still hold alone: rows before it were trimmed or have
-/// moved. `None` when the room was deleted.
-fn begin_of(db: &Connection, room: i64) -> rusqlite::Result<Option<u64>> {
-    let trimmed: Option<i64> = db
-        .prepare_cached("SELECT trimmed FROM rooms WHERE id = ?1")?
-        .query_row([room], |row| row.get(0))
+/// Up to which commit all rows have moved.
+pub(super) fn moved(db: &Connection) -> rusqlite::Result<i64> {
+    let known = db
+        .query_row("SELECT value FROM meta WHERE key = 'moved'", [], |row| {
+            row.get(0)
+        })
         .optional()?;
-    let Some(trimmed) = trimmed else {
+    if let Some(moved) = known {
+        return Ok(moved);
+    }
+    // Nothing has moved, or an earlier version did not say so.
+    let oldest = db.query_row("SELECT min(id) FROM commits", [], |row| row.get(0));
+    let oldest: Option<i64> = unless_damaged(oldest)?.flatten();
+    Ok(oldest.map_or(0, |oldest| oldest - 1))
+}
+
+/// The number of the newest commit that is found; 0 when there is none.
+fn newest(db: &Connection) -> rusqlite::Result<i64> {
+    let newest = db.query_row("SELECT max(id) FROM commits", [], |row| row.get(0));
+    Ok(unless_damaged(newest)?.flatten().unwrap_or(0))
+}
+
+fn set_moved(db: &Connection, upto: i64) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO meta(key, value) VALUES('moved', ?1)")?
+        .execute([upto])?;
+    Ok(())
+}
+
+/// Deletes commits whose rows have moved. One that meets damage stays, and is not read again.
+fn delete_upto(db: &Connection, upto: i64) -> rusqlite::Result<()> {
+    let deleted = db
+        .prepare_cached("DELETE FROM commits WHERE id <= ?1")?
+        .execute([upto]);
+    if unless_damaged(deleted)?.is_some() {
+        return Ok(());
+    }
+    let mut one = db.prepare_cached("DELETE FROM commits WHERE id = ?1")?;
+    let ids: Vec<i64> = {
+        let mut select = db.prepare("SELECT id FROM commits WHERE id <= ?1")?;
+        let found = select.query_map([upto], |row| row.get(0))?;
+        found.map_while(Result::ok).collect()
+    };
+    for id in ids {
+        unless_damaged(one.execute([id]))?;
+    }
+    Ok(())
+}
+
+/// `None` when a page was damaged.
+fn unless_damaged<T>(result: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if is_damage(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The first seq of a room that a commit may still hold alone: rows before it were trimmed or have
+/// moved. `None` when the room was deleted. What is damaged is taken for absent: then a commit may
+/// hold more than it has to, never less.
+fn begin_of(db: &Connection, room: i64) -> rusqlite::Result<Option<u64>> {
+    let trimmed = db
+        .prepare_cached("SELECT trimmed FROM rooms WHERE id = ?1")?
+        .query_row([room], |row| row.get::<_, i64>(0))
+        .optional();
+    let Some(trimmed) = unless_damaged(trimmed)?.unwrap_or(Some(0)) else {
         return Ok(None);
     };
-    let moved: Option<i64> = db
+    let moved = db
         .prepare_cached(
             "SELECT seq + count FROM journal WHERE room = ?1 ORDER BY seq DESC LIMIT 1",
         )?
-        .query_row([room], |row| row.get(0))
-        .optional()?;
+        .query_row([room], |row| row.get::<_, i64>(0))
+        .optional();
+    let moved = unless_damaged(moved)?.flatten();
     Ok(Some(trimmed.max(moved.unwrap_or(0)) as u64))
 }
 
-type Entry = (i64, u64, u64, Millis, Bytes);
+pub(super) type Entry = (i64, u64, u64, Millis, Bytes);
 
 fn encode<'a>(rows: impl ExactSizeIterator<Item = (Key, &'a TailRow)> + Clone) -> Vec<u8> {
     let mut directory = BytesMut::with_capacity(rows.len() * 16 + 16);
@@ -347,7 +537,7 @@ fn encode<'a>(rows: impl ExactSizeIterator<Item = (Key, &'a TailRow)> + Clone) -
 }
 
 /// `None` when both copies of the directory are damaged.
-fn decode(blob: &Bytes) -> Option<Vec<Entry>> {
+pub(super) fn decode(blob: &Bytes) -> Option<Vec<Entry>> {
     let front = || {
         let length = u32::from_le_bytes(blob.first_chunk().copied()?) as usize;
         blob.get(4..length.checked_add(8)?)

@@ -172,6 +172,80 @@ fn rows_that_moved_are_missed_when_damage_hides_them() {
     }
 }
 
+fn acquire_named(store: &mut SqliteStore, name: &str) -> Lease {
+    let request = StoreRequest::Acquire {
+        room: RoomId::new(name).unwrap(),
+        node: NodeId(1),
+    };
+    match &store.handle_batch(vec![request])[..] {
+        [StoreReply::Acquired(acquired)] => acquired.lease,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn append_to(name: &str, lease: Lease, seq: u64) -> StoreRequest {
+    match append(lease, seq) {
+        StoreRequest::Append(append) => StoreRequest::Append(Append {
+            room: RoomId::new(name).unwrap(),
+            data: Bytes::from(format!("{name} row {seq} {}", "-".repeat(60))),
+            ..append
+        }),
+        other => other,
+    }
+}
+
+/// Changes each place of the file where `what` stands.
+fn damage(file: &Path, what: &[u8], change: impl Fn(&mut [u8], usize)) -> usize {
+    let mut bytes = std::fs::read(file).unwrap();
+    let at = |bytes: &[u8], from| (from..bytes.len()).find(|at| bytes[*at..].starts_with(what));
+    let (mut from, mut found) = (0, 0);
+    while let Some(at) = at(&bytes, from) {
+        change(&mut bytes, at);
+        (from, found) = (at + 1, found + 1);
+    }
+    std::fs::write(file, bytes).unwrap();
+    found
+}
+
+#[test]
+fn a_damaged_name_does_not_look_like_a_new_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = "a-name-that-is-found-in-the-file";
+    let mut store = open(directory.path());
+    let lease = acquire_named(&mut store, name);
+    store.handle_batch(vec![append_to(name, lease, 1)]);
+    store.maintain();
+    drop(store);
+    let file = directory.path().join("rooms-1.db");
+    let whole = std::fs::read(&file).unwrap();
+    let places = damage(&file, name.as_bytes(), |_, _| {});
+    assert_eq!(
+        places, 4,
+        "the table, two indexes, and what the commit holds"
+    );
+    for place in 0..places {
+        std::fs::write(&file, &whole).unwrap();
+        let nth = std::cell::Cell::new(0);
+        damage(&file, name.as_bytes(), |bytes, at| {
+            if nth.replace(nth.get() + 1) == place {
+                bytes[at] ^= 1;
+            }
+        });
+        let mut store = open(directory.path());
+        let request = StoreRequest::Acquire {
+            room: RoomId::new(name).unwrap(),
+            node: NodeId(1),
+        };
+        match &store.handle_batch(vec![request])[..] {
+            [StoreReply::Acquired(acquired)] => {
+                assert_eq!(acquired.lease.incarnation, lease.incarnation, "{place}");
+            }
+            [StoreReply::Failed(StoreError::Damaged(_))] => {}
+            other => panic!("{place}: {other:?}"),
+        }
+    }
+}
+
 #[test]
 fn a_full_disk_refuses_writes_until_there_is_space() {
     let directory = tempfile::tempdir().unwrap();

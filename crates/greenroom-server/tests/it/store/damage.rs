@@ -1,0 +1,247 @@
+//! F4 and F5: files that are cut and bytes that are flipped. Whatever was acknowledged is there, or
+//! is told to be lost, or its room is refused; and that a room exists is never forgotten.
+//!
+//! A few places in `make test`, each of them in `make soak` (`GREENROOM_RUNS`).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use greenroom_core::store::{NodeId, StoreReply, StoreRequest};
+use greenroom_server::store::{Engine, Loss, OpenError, SqliteStore};
+use tempfile::TempDir;
+
+use super::{append, copy_files, is_whole, one, open, room, rows};
+
+const ROOMS: [&str; 5] = ["a", "b", "c", "d", "e"];
+const SEQS: u64 = 60;
+
+/// What each room was told, in the files that a kill leaves or an orderly end.
+struct Filled {
+    directory: TempDir,
+    incarnations: BTreeMap<&'static str, u128>,
+}
+
+impl Filled {
+    /// 300 commits, as they are in the log.
+    fn killed() -> Self {
+        let (live, _store, incarnations) = Self::fill();
+        let directory = tempfile::tempdir().unwrap();
+        copy_files(live.path(), directory.path());
+        Self {
+            directory,
+            incarnations,
+        }
+    }
+
+    fn stopped() -> Self {
+        let (directory, store, incarnations) = Self::fill();
+        drop(store);
+        Self {
+            directory,
+            incarnations,
+        }
+    }
+
+    fn fill() -> (TempDir, SqliteStore, BTreeMap<&'static str, u128>) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = open(directory.path()).unwrap();
+        let leases: Vec<_> = ROOMS
+            .iter()
+            .map(|name| super::acquire(&mut store, name).lease)
+            .collect();
+        for seq in 1..=SEQS {
+            for (name, lease) in ROOMS.iter().zip(&leases) {
+                let size = 50 + (seq as usize * 37) % 900;
+                let reply = one(&mut store, append(name, *lease, seq, size));
+                assert_eq!(reply, StoreReply::Done);
+                store.maintain();
+            }
+        }
+        let incarnations = leases.iter().map(|lease| lease.incarnation);
+        let incarnations = ROOMS.into_iter().zip(incarnations).collect();
+        (directory, store, incarnations)
+    }
+
+    fn file(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.directory.path().join(name)).unwrap()
+    }
+
+    /// A copy in which one file is another.
+    fn with(&self, name: &str, bytes: &[u8]) -> TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        copy_files(self.directory.path(), directory.path());
+        std::fs::write(directory.path().join(name), bytes).unwrap();
+        directory
+    }
+
+    /// Opens it twice: what was lost is told once, and what was kept stays.
+    fn judge(&self, path: &Path, what: &str) -> Result<Verdict, OpenError> {
+        let mut store = open(path)?;
+        let loss = store.loss().cloned();
+        let verdict = self.look(&mut store, loss.unwrap_or_default(), what);
+        drop(store);
+        let mut store = open(path)?;
+        assert_eq!(store.loss(), None, "{what}: told twice");
+        let again = self.look(&mut store, verdict.loss.clone(), what);
+        assert_eq!(again.whole, verdict.whole, "{what}: another look");
+        Ok(verdict)
+    }
+
+    fn look(&self, store: &mut SqliteStore, loss: Loss, what: &str) -> Verdict {
+        let mut verdict = Verdict {
+            loss,
+            whole: 0,
+            refused: 0,
+        };
+        for (name, incarnation) in &self.incarnations {
+            match self.room(store, name, *incarnation, what) {
+                None => verdict.refused += 1,
+                Some(SEQS) => verdict.whole += 1,
+                // A room that misses some is named, or a commit is missing that named nobody.
+                Some(head) => assert!(
+                    verdict.loss.commits > 0
+                        || verdict.loss.rooms.contains(&(room(name), head + 1, SEQS)),
+                    "{what}: {name} ends at {head}, told: {:?}",
+                    verdict.loss
+                ),
+            }
+        }
+        verdict
+    }
+
+    /// How far the room goes; `None` when it is refused, or misses what it should have.
+    fn room(
+        &self,
+        store: &mut SqliteStore,
+        name: &str,
+        incarnation: u128,
+        what: &str,
+    ) -> Option<u64> {
+        let request = StoreRequest::Acquire {
+            room: room(name),
+            node: NodeId(1),
+        };
+        let StoreReply::Acquired(acquired) = one(store, request) else {
+            return None;
+        };
+        if acquired.lease.incarnation != incarnation {
+            // Only a commit that is told to be lost may have held all of it.
+            assert!(acquired.meta.is_some(), "{what}: {name} looks new");
+            return None;
+        }
+        let StoreReply::Rows { rows, more: false } = rows(store, name) else {
+            return None;
+        };
+        let whole = rows.iter().zip(1..);
+        let whole = whole.take_while(|(row, seq)| is_whole(row, incarnation, *seq));
+        let head = whole.count() as u64;
+        // What the room finds when it loads: rows that do not lead to its head.
+        (head == acquired.head).then_some(head)
+    }
+}
+
+struct Verdict {
+    loss: Loss,
+    /// Rooms that have everything.
+    whole: usize,
+    /// Rooms that are refused, or refuse themselves.
+    refused: usize,
+}
+
+/// Every one of them in soak, some in `make test`.
+fn some(all: usize, share: usize) -> impl Iterator<Item = usize> {
+    let step = match std::env::var("GREENROOM_RUNS") {
+        Ok(runs) if runs.parse::<u32>().is_ok_and(|runs| runs >= 100) => 1,
+        _ => share,
+    };
+    (0..all).step_by(step)
+}
+
+const LOG: &str = "rooms-1.db-wal";
+const FILE: &str = "rooms-1.db";
+
+#[test]
+fn a_log_that_is_cut_tells_what_it_lost() {
+    let filled = Filled::killed();
+    let log = filled.file(LOG);
+    // The last three records and more: two or three pages each.
+    let window = 9 * (4_096 + 24);
+    for cut in some(window, 5_003) {
+        let what = format!("cut by {cut}");
+        let directory = filled.with(LOG, &log[..log.len() - cut]);
+        let verdict = filled.judge(directory.path(), &what).unwrap();
+        assert_eq!(verdict.refused, 0, "{what}");
+        assert_eq!(
+            cut == 0,
+            verdict.loss == Loss::default() && verdict.whole == 5,
+            "{what}"
+        );
+    }
+    // All of it.
+    let directory = filled.with(LOG, b"");
+    let store = open(directory.path()).unwrap();
+    assert_eq!(store.loss().unwrap().commits, 300);
+}
+
+/// A log without damage that ends within a commit which nobody was told of.
+#[test]
+fn what_was_not_acknowledged_is_not_missed() {
+    let filled = Filled::killed();
+    let mut log = filled.file(LOG);
+    log.extend(vec![7; 5_000]);
+    let directory = filled.with(LOG, &log);
+    let verdict = filled.judge(directory.path(), "torn").unwrap();
+    assert_eq!((verdict.loss, verdict.whole), (Loss::default(), 5));
+}
+
+#[test]
+fn a_flipped_bit_in_the_log_costs_at_most_its_page() {
+    let filled = Filled::killed();
+    let log = filled.file(LOG);
+    // The header and the first page, a window of 4 KiB in the middle, and here and there.
+    let middle = log.len() / 2 * 8;
+    let places = some(32 * 8, 61)
+        .chain(some(4_120, 1_997).map(|byte| 32 * 8 + byte * 9))
+        .chain(some(4_096 * 8, 7_001).map(|bit| middle + bit))
+        .chain(some(log.len() / 1_009 * 8, 1_301).map(|at| at * 1_009));
+    let (mut flips, mut found_all, mut lost_most) = (0, 0, 0);
+    for bit in places {
+        let what = format!("bit {bit}");
+        let mut damaged = log.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        let directory = filled.with(LOG, &damaged);
+        let verdict = filled.judge(directory.path(), &what).expect(&what);
+        assert_eq!(verdict.refused, 0, "{what}");
+        // Those of one page, where it was the last to say where they are.
+        assert!(verdict.loss.commits <= 20, "{what}: {:?}", verdict.loss);
+        lost_most = lost_most.max(verdict.loss.commits);
+        flips += 1;
+        found_all += usize::from(verdict.whole == 5);
+    }
+    println!(
+        "{flips} bits flipped in the log: {found_all} times everything was found, at most \
+         {lost_most} commits of 300 lost, each told"
+    );
+}
+
+#[test]
+fn a_flipped_bit_in_the_database_stops_no_other_room() {
+    let filled = Filled::stopped();
+    let file = filled.file(FILE);
+    let (mut flips, mut unopened, mut refused) = (0, 0, 0);
+    for at in some(file.len() / 7, 1_499).map(|at| at * 7) {
+        let what = format!("byte {at}");
+        let mut damaged = file.clone();
+        damaged[at] ^= 1 << (at % 8);
+        let directory = filled.with(FILE, &damaged);
+        flips += 1;
+        match filled.judge(directory.path(), &what) {
+            // What describes the whole database: its header, its tables, its epoch.
+            Err(_) => unopened += 1,
+            Ok(verdict) => refused += verdict.refused,
+        }
+    }
+    println!(
+        "{flips} bits flipped in the database: {unopened} not opened, {refused} rooms refused"
+    );
+}
