@@ -98,8 +98,14 @@ pub(crate) enum Command {
   greenroom dev                            # http://localhost:8080/, data in ./.greenroom
   greenroom dev --listen 127.0.0.1:0       # on a free port
   greenroom dev --data :memory:            # keeps nothing
-  greenroom dev --lan                      # for the phone next to you")]
-    Dev(DevFlags),
+  greenroom dev --lan                      # for the phone next to you
+  greenroom dev -- npm test                # for as long as that runs
+
+Behind `--` stands a command that is started when the server is ready, and ends it. Where nothing says \
+otherwise the server listens on a free port then and keeps nothing. The command is told by GREENROOM_URL, \
+GREENROOM_PUBLIC_KEY and GREENROOM_SECRET_KEY where it is; signals are passed on to it and to what it \
+started, and its exit code is ours.")]
+    Dev(DevOptions),
     /// Run a server for others
     #[command(
         after_help = "Without a key it listens on this machine only. Keys come from `greenroom token init`, from \
@@ -160,6 +166,16 @@ Examples:
     /// Print the reference of the command line, or write its man pages
     #[command(hide = true)]
     Reference(ReferenceOptions),
+}
+
+/// Options of `dev`.
+#[derive(Args, Debug)]
+pub(crate) struct DevOptions {
+    #[command(flatten)]
+    pub(crate) flags: DevFlags,
+    /// A command to run while the server does
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
 }
 
 /// The commands of `config`.

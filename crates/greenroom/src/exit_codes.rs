@@ -4,19 +4,21 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitCode {
     /// It was done.
-    Done = 0,
+    Done,
     /// It failed.
-    Failed = 1,
+    Failed,
     /// It was called in a way that makes no sense, or its configuration makes none.
-    Usage = 2,
+    Usage,
     /// It was done, and something needs you.
-    NeedsYou = 3,
+    NeedsYou,
     /// It was interrupted with Ctrl-C.
-    Interrupted = 130,
+    Interrupted,
+    /// What a command that was run for the user ended with.
+    Passed(u8),
 }
 
 impl ExitCode {
-    /// All of them.
+    /// All that are ours.
     pub(crate) const ALL: [Self; 5] = [
         Self::Done,
         Self::Failed,
@@ -24,6 +26,18 @@ impl ExitCode {
         Self::NeedsYou,
         Self::Interrupted,
     ];
+
+    /// The number.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NeedsYou => 3,
+            Self::Interrupted => 130,
+            Self::Passed(number) => number,
+        }
+    }
 
     /// What it means, for the reference.
     pub(crate) const fn meaning(self) -> &'static str {
@@ -35,12 +49,13 @@ impl ExitCode {
                 "done, but something needs you: `health` says not ready, an import left something out"
             }
             Self::Interrupted => "interrupted with Ctrl-C",
+            Self::Passed(_) => "the command behind `dev --` ended so",
         }
     }
 }
 
 impl From<ExitCode> for std::process::ExitCode {
     fn from(code: ExitCode) -> Self {
-        Self::from(code as u8)
+        Self::from(code.number())
     }
 }

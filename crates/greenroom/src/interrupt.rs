@@ -58,5 +58,5 @@ pub(crate) fn watch() -> Result<Unfinished, Failure> {
     reason = "the main thread waits for a peer or a disk, which nothing else ends"
 )]
 fn end() -> ! {
-    std::process::exit(ExitCode::Interrupted as i32)
+    std::process::exit(ExitCode::Interrupted.number().into())
 }

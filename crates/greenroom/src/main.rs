@@ -1,6 +1,7 @@
 //! The `greenroom` command: a realtime room server in one binary, and the tools around it.
 
 mod banner;
+mod child;
 mod cli;
 mod client;
 mod commands;

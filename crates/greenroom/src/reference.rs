@@ -34,7 +34,7 @@ man pages.
 pub(crate) fn markdown() -> String {
     let mut page = INTRODUCTION.to_owned();
     for code in ExitCode::ALL {
-        let _ = writeln!(page, "| {} | {} |", code as u8, code.meaning());
+        let _ = writeln!(page, "| {} | {} |", code.number(), code.meaning());
     }
     let root = tree();
     page.push_str("\n## Options of every command\n\n");

@@ -3,12 +3,14 @@
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::Instant;
 
 use greenroom_server::{DataPlace, Mode, Server, Settings, StartError, Stop};
 use tokio::sync::oneshot;
 
 use crate::banner;
+use crate::child::Child;
 use crate::exit_codes::ExitCode;
 use crate::failure::Failure;
 use crate::port_owner;
@@ -19,7 +21,7 @@ use crate::supervisor::{self, Supervisor};
 
 /// What a server is told by a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Signal {
+pub(crate) enum Signal {
     /// Ctrl-C.
     Interrupt,
     /// By whatever supervises the process.
@@ -50,20 +52,21 @@ fn not_started(error: StartError, purpose: Purpose) -> Failure {
     }
 }
 
-/// Runs the server of `plan`; `started` is when the process began. Ends when it was asked to stop
-/// and has stopped, or at once when it was asked twice.
+/// Runs the server of `plan`, and `command` with it if that names one; `started` is when the process
+/// began. Ends when it was asked to stop and has stopped, or at once when it was asked twice.
 ///
 /// # Errors
 /// When the server cannot start.
 pub(crate) fn run(
     plan: ServerPlan,
     reloading: Reloading,
+    command: &[String],
     started: Instant,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|e| Failure::failed(format!("cannot start the runtime: {e}")))?;
-    let outcome = runtime.block_on(run_in_runtime(plan, reloading, started, printer));
+    let outcome = runtime.block_on(run_in_runtime(plan, reloading, command, started, printer));
     // What is left was told to stop twice; dropping the runtime would wait for its threads.
     runtime.shutdown_background();
     outcome
@@ -72,6 +75,7 @@ pub(crate) fn run(
 async fn run_in_runtime(
     plan: ServerPlan,
     mut reloading: Reloading,
+    command: &[String],
     started: Instant,
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
@@ -84,11 +88,7 @@ async fn run_in_runtime(
     let remarks = plan.remarks.clone();
     let supervisor = Supervisor::find();
     let settings = settings(plan);
-    let server = match supervisor::inherited_listener()? {
-        Some(listener) => Server::bind_on(settings, listener).await,
-        None => Server::bind(settings).await,
-    }
-    .map_err(|error| not_started(error, purpose))?;
+    let server = bind(settings, purpose).await?;
     #[cfg(unix)]
     if let Some((before, now)) = open_files {
         tracing::info!(before, now, "limit of open files");
@@ -104,9 +104,15 @@ async fn run_in_runtime(
 
     let reloader = server.reloader();
     let (stop, stopped) = oneshot::channel();
+    let address = server.local_addr();
     // Dropped means stop, too.
     let running = server.run(async { stopped.await.unwrap_or(Stop::AtOnce) });
     tokio::pin!(running);
+    if let Some((program, arguments)) = command.split_first() {
+        let child = Child::start(program, arguments, address)?;
+        let code = with_child(child, running, &mut signals, stop).await;
+        return Ok(code);
+    }
     // Both arms are cancel-safe: the server is pinned outside, a signal not taken is kept.
     let first = loop {
         tokio::select! {
@@ -134,10 +140,40 @@ async fn run_in_runtime(
             signal = signals.next() => if signal != Signal::Reload { break },
         }
     }
-    Ok(match first {
+    Ok(code_after(first))
+}
+
+const fn code_after(stop: Stop) -> ExitCode {
+    match stop {
         Stop::AtOnce => ExitCode::Interrupted,
         Stop::Spread => ExitCode::Done,
-    })
+    }
+}
+
+async fn bind(settings: Settings, purpose: Purpose) -> Result<Server, Failure> {
+    match supervisor::inherited_listener()? {
+        Some(listener) => Server::bind_on(settings, listener).await,
+        None => Server::bind(settings).await,
+    }
+    .map_err(|error| not_started(error, purpose))
+}
+
+/// Lets the server run for as long as the command does.
+async fn with_child(
+    child: Child,
+    mut running: Pin<&mut impl Future<Output = ()>>,
+    signals: &mut Signals,
+    stop: oneshot::Sender<Stop>,
+) -> ExitCode {
+    tokio::select! {
+        code = child.run(signals) => {
+            drop(stop);
+            running.await;
+            ExitCode::Passed(code)
+        }
+        // It does not stop before it is told to.
+        () = &mut running => ExitCode::Failed,
+    }
 }
 
 /// What is said once a server listens.
@@ -194,7 +230,7 @@ fn settings(plan: ServerPlan) -> Settings {
 
 /// The signals that a server knows.
 #[cfg(unix)]
-struct Signals {
+pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     hang_up: tokio::signal::unix::Signal,
@@ -211,7 +247,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::Interrupt,
             _ = self.terminate.recv() => Signal::Terminate,
@@ -222,7 +258,7 @@ impl Signals {
 
 /// The signals that a server knows.
 #[cfg(not(unix))]
-struct Signals;
+pub(crate) struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
@@ -230,7 +266,7 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> Signal {
         match tokio::signal::ctrl_c().await {
             Ok(()) => Signal::Interrupt,
             // No signal will ever come: the process ends as the system ends it.

@@ -10,10 +10,10 @@ mod token;
 use std::time::Instant;
 
 use crate::cli::{
-    BackupOptions, CompletionsOptions, ConfigCommand, GlobalOptions, HealthOptions,
+    BackupOptions, CompletionsOptions, ConfigCommand, DevOptions, GlobalOptions, HealthOptions,
     ReferenceOptions, RestoreOptions, RoomCommand, TokenCommand,
 };
-use crate::config::{DevFlags, Environment, Flags, ServeFlags, resolve};
+use crate::config::{Environment, Flags, Origin, ServeFlags, resolve};
 use crate::exit_codes::ExitCode;
 use crate::failure::Failure;
 use crate::printer::Printer;
@@ -22,23 +22,39 @@ use crate::server_plan::Purpose;
 use crate::{logging, server_command, server_plan};
 
 /// `dev`
-pub(crate) fn dev(flags: &DevFlags, printer: &Printer) -> Result<ExitCode, Failure> {
-    run_server(Purpose::Dev, &flags.0, printer)
+pub(crate) fn dev(options: &DevOptions, printer: &Printer) -> Result<ExitCode, Failure> {
+    let mut flags = options.flags.0.clone();
+    if !options.command.is_empty() {
+        // Who runs a command wants neither the port nor the data of another server.
+        let said = resolve(Purpose::Dev, &flags, &Environment::of_process())?.options;
+        if said.listen.origin == Origin::Default {
+            flags = flags.with("listen", &["127.0.0.1:0"]);
+        }
+        if said.data.origin == Origin::Default {
+            flags = flags.with("data", &[":memory:"]);
+        }
+    }
+    run_server(Purpose::Dev, &flags, &options.command, printer)
 }
 
 /// `serve`
 pub(crate) fn serve(flags: &ServeFlags, printer: &Printer) -> Result<ExitCode, Failure> {
-    run_server(Purpose::Serve, &flags.0, printer)
+    run_server(Purpose::Serve, &flags.0, &[], printer)
 }
 
-fn run_server(purpose: Purpose, flags: &Flags, printer: &Printer) -> Result<ExitCode, Failure> {
+fn run_server(
+    purpose: Purpose,
+    flags: &Flags,
+    command: &[String],
+    printer: &Printer,
+) -> Result<ExitCode, Failure> {
     let started = Instant::now();
     let resolved = resolve(purpose, flags, &Environment::of_process())?;
     let options = &resolved.options;
     let log = logging::start(options.log_form.value, options.filter(), printer)?;
     let plan = server_plan::plan(&resolved)?;
     let reload = Reloading::new(flags.clone(), resolved, &plan, log);
-    server_command::run(plan, reload, started, printer)
+    server_command::run(plan, reload, command, started, printer)
 }
 
 /// `config`

@@ -27,8 +27,7 @@ impl Flags {
     }
 
     /// As if this was typed.
-    #[cfg(test)]
-    pub(super) fn with(mut self, key: &'static str, texts: &[&str]) -> Self {
+    pub(crate) fn with(mut self, key: &'static str, texts: &[&str]) -> Self {
         let texts = texts.iter().map(|text| (*text).to_owned()).collect();
         self.given.insert(key, texts);
         self

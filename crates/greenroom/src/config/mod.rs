@@ -43,6 +43,7 @@ mod value;
 pub(crate) use document::Document;
 pub(crate) use environment::Environment;
 pub(crate) use flags::{AnyFlags, DevFlags, Flags, ServeFlags};
+pub(crate) use layers::Origin;
 pub(crate) use options::{Entry, Options, Reload};
 pub(crate) use reached::Text;
 pub(crate) use reference::reference_page;

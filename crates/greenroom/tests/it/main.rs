@@ -8,6 +8,8 @@ mod book;
 mod command;
 mod config;
 mod deploy;
+#[cfg(unix)]
+mod dev;
 mod health;
 mod help;
 mod reference;
