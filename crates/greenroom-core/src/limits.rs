@@ -6,6 +6,9 @@
 //! before `_max` and `_min`. The range is what an operator may ask for; code, as a test, may ask
 //! for anything.
 
+#[cfg(test)]
+mod tests;
+
 /// One settable limit: what its entry below says, and the way to its value.
 #[derive(Clone, Copy)]
 pub struct LimitField {
@@ -293,40 +296,4 @@ fixed_limits! {
     /// A server that starts on rooms that were there before paces handshakes (`handshakes_per_s_max`)
     /// for this long, and then until those that wait were let in.
     HANDSHAKES_PACED_MS: u64 = 10_000;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_default_is_within_its_range() {
-        let limits = Limits::default();
-        for field in Limits::FIELDS {
-            let value = field.get(&limits);
-            assert!((field.min..=field.max).contains(&value), "{field:?}");
-            assert!(field.max < 1 << 31, "{field:?} fits every integer");
-        }
-        assert_eq!(limits.check(), Ok(()));
-    }
-
-    #[test]
-    fn a_value_outside_the_range_changes_nothing() {
-        let mut limits = Limits::default();
-        let field = LimitField::find("faults_max").unwrap();
-        assert_eq!(field.set(&mut limits, 0), Err(LimitRange(*field)));
-        assert_eq!(limits, Limits::default());
-        field.set(&mut limits, 7).unwrap();
-        assert_eq!(field.get(&limits), 7);
-        assert_eq!(limits.faults_max, 7);
-    }
-
-    #[test]
-    fn the_unit_is_in_the_name() {
-        let unit = |name| LimitField::find(name).unwrap().unit();
-        assert_eq!(unit("outbox_bytes_max"), LimitUnit::Bytes);
-        assert_eq!(unit("presence_bytes_per_s_max"), LimitUnit::Bytes);
-        assert_eq!(unit("commit_window_ms"), LimitUnit::Milliseconds);
-        assert_eq!(unit("messages_per_s_max"), LimitUnit::Count);
-    }
 }
