@@ -53,14 +53,16 @@ impl Collab {
     }
 
     /// Whether the room has the document of this name, or may have it.
-    fn check_name(&self, name: &str, cx: &Cx<'_>) -> Result<(), Refuse> {
+    fn check_name(&self, name: &str, cx: &mut Cx<'_>) -> Result<(), Refuse> {
         let bytes_max = cx.limits.document_name_bytes_max;
         if name.len() > bytes_max {
+            cx.hits.limit("document_name_bytes_max");
             let reason = format!("the name of a document has at most {bytes_max} bytes");
             return Err(Refuse::new("document_name", reason));
         }
         let known = self.documents.contains_key(name);
         if !known && self.documents.len() >= cx.limits.documents_max {
+            cx.hits.limit("documents_max");
             let reason = "the room has all documents it may have";
             return Err(Refuse::new("documents_full", reason));
         }
@@ -215,6 +217,7 @@ impl Behaviour for Collab {
                 let awareness = cx.presence.awareness.entry(name.clone()).or_default();
                 let changed = awareness.announce(cx.now, session, &entries, cx.limits, sender);
                 awareness.changed(changed);
+                cx.hits.take_in(awareness.take_hits());
                 Self::tell_awareness(name, cx);
                 Ok(())
             }

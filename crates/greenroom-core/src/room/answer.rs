@@ -139,7 +139,7 @@ impl Room {
     }
 
     /// Why no request of this sender is served now.
-    fn no_service(&self, sender: &str) -> Option<Refuse> {
+    fn no_service(&mut self, sender: &str) -> Option<Refuse> {
         if matches!(self.phase, Phase::Draining(_)) {
             return Some(Refuse::new("shutdown", "the room is being closed"));
         }
@@ -148,6 +148,7 @@ impl Room {
             return Some(Refuse::new("room_unavailable", reason));
         }
         (self.requests.len() >= self.config.limits.room_requests_max).then(|| {
+            self.hits.limit("room_requests_max");
             let reason = "the room has as many unanswered requests as it may have";
             Refuse::new("too_many_requests", reason)
         })
@@ -203,6 +204,7 @@ impl Room {
         let data = encode(&metadata);
         let bytes_max = self.config.limits.metadata_bytes_max;
         if data.len() > bytes_max {
+            self.hits.limit("metadata_bytes_max");
             let reason = format!(
                 "metadata may have {bytes_max} bytes, this has {}",
                 data.len()

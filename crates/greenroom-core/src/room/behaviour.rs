@@ -12,6 +12,7 @@ use greenroom_service::{
 use crate::close_reason::CloseReason;
 use crate::limits::Limits;
 use crate::protocol::{ClientMessage, ServerMessage};
+use crate::room::hits::Hits;
 use crate::room::job::{ComputeId, Job, JobDone};
 use crate::room::presence::Presence;
 use crate::room::request::{ContentRequest, PartShown, Reply, RequestId};
@@ -94,6 +95,9 @@ pub struct Cx<'a> {
     pub effects: Vec<Effect>,
     /// The next compute or task id.
     pub next_id: &'a mut u64,
+    /// Which limits were met: the room's, and no effect of the event, so that it also holds those
+    /// by which the event was refused.
+    pub hits: &'a mut Hits,
 }
 
 impl Cx<'_> {

@@ -18,6 +18,7 @@ pub mod behaviour;
 mod commit;
 mod encoded;
 mod fault;
+pub mod hits;
 pub mod job;
 mod journal;
 mod load;
@@ -49,6 +50,7 @@ use answer::{Meta, Requests};
 use behaviour::{Behaviour, BehaviourFactory, Cx, Visibility};
 use commit::{Asked, Generations};
 use fault::Faults;
+use hits::Hits;
 use job::{ComputeId, Job, JobDone};
 use journal::Journal;
 use load::Load;
@@ -227,6 +229,7 @@ pub struct Room {
     ahead_ms: u64,
     events: u64,
     tally: Tally,
+    hits: Hits,
     next_id: u64,
     sessions: BTreeMap<SessionId, Session>,
     links: BTreeMap<SessionId, Link>,
@@ -287,6 +290,7 @@ impl Room {
             ahead_ms: 0,
             events: 0,
             tally: Tally::default(),
+            hits: Hits::default(),
             next_id: 0,
             sessions: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -358,6 +362,12 @@ impl Room {
     #[must_use]
     pub const fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// Which limits it met since it was made, and what it did not have to send.
+    #[must_use]
+    pub const fn hits(&self) -> &Hits {
+        &self.hits
     }
 
     /// Bytes that wait to be sent; a frame for many counts once.
@@ -460,6 +470,7 @@ impl Room {
         out: &mut Vec<Bytes>,
     ) -> Taken {
         if let Some(missed_from) = self.outbox.lagged(session) {
+            self.hits.limit("outbox_bytes_max");
             let resyncs = self
                 .links
                 .get(&session)
@@ -611,6 +622,7 @@ impl Room {
             next_seq: self.journal.next_seq(),
             effects: Vec::new(),
             next_id: &mut self.next_id,
+            hits: &mut self.hits,
         };
         let caught = catch_unwind(AssertUnwindSafe(|| {
             // A refusal must have changed nothing; checked where the check may cost.

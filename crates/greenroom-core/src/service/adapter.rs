@@ -107,12 +107,20 @@ impl Adapter {
             (
                 self.state.entries_bytes > limits.entries_bytes_max,
                 "entries",
+                "entries_bytes_max",
             ),
-            (self.state.timers.len() > limits.timers_max, "timers"),
-            (self.tasks.len() > limits.tasks_max, "tasks"),
+            (
+                self.state.timers.len() > limits.timers_max,
+                "timers",
+                "timers_max",
+            ),
+            (self.tasks.len() > limits.tasks_max, "tasks", "tasks_max"),
         ];
-        match over.into_iter().find(|(over, _)| *over) {
-            Some((_, what)) => Err(Fault(format!("the service has more {what} than allowed"))),
+        match over.into_iter().find(|(over, ..)| *over) {
+            Some((_, what, limit)) => {
+                cx.hits.limit(limit);
+                Err(Fault(format!("the service has more {what} than allowed")))
+            }
             None => Ok(()),
         }
     }

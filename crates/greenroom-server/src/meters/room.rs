@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use greenroom_core::close_reason::Protocol;
+use greenroom_core::room::hits::Hits;
 use greenroom_core::room::{Room, Tally};
 use greenroom_core::store::{StoreReply, StoreRequest};
 use greenroom_service::RoomId;
@@ -12,6 +14,7 @@ use tokio::time::Instant;
 use super::family::{Counter, Gauge, Histogram};
 use super::table;
 use crate::spans;
+use crate::traces::CommitSpan;
 
 /// One turn in so many is timed: reading the clock and counting into histograms would cost a small
 /// room a percent of its turn.
@@ -31,6 +34,7 @@ struct Series {
     event_seconds: &'static Histogram,
     ack_seconds: &'static Histogram,
     fanout_seconds: &'static Histogram,
+    coalesced: &'static Counter,
 }
 
 impl Series {
@@ -47,6 +51,8 @@ impl Series {
             event_seconds: table::EVENT_SECONDS.with(&[kind]),
             ack_seconds: table::ACK_SECONDS.with(&[pattern]),
             fanout_seconds: table::FANOUT_SECONDS.with(&[pattern]),
+            // Nothing but awareness is told on a tick.
+            coalesced: table::FRAMES_COALESCED.with(&[Protocol::Yjs.name()]),
         }
     }
 
@@ -74,6 +80,7 @@ pub(crate) struct RoomMeters {
     append_heard: Option<Instant>,
     /// What was counted already.
     events: Tally,
+    hits: Hits,
     sessions: usize,
 }
 
@@ -90,6 +97,7 @@ impl RoomMeters {
             turn_heard: None,
             append_heard: None,
             events: Tally::default(),
+            hits: Hits::default(),
             sessions: 0,
         }
     }
@@ -118,6 +126,9 @@ impl RoomMeters {
 
     /// The room has handled what this turn had.
     pub(crate) fn handled(&mut self, room: &Room) {
+        if *room.hits() != self.hits {
+            self.count_hits(room.hits());
+        }
         let now = room.tally();
         let new = now.since(self.events);
         if new == Tally::default() {
@@ -148,12 +159,18 @@ impl RoomMeters {
         &mut self,
         request: &StoreRequest,
     ) -> impl FnOnce(&StoreReply) + Send + 'static {
-        let heard = match request {
-            StoreRequest::Append(_) => self.append_heard.take(),
-            _ => None,
+        let (heard, span) = match request {
+            StoreRequest::Append(append) => {
+                let heard = self.append_heard.take();
+                (heard, Some(CommitSpan::begin(append, heard)))
+            }
+            _ => (None, None),
         };
         let ack_seconds = self.series.ack_seconds;
         move |reply| {
+            if let Some(span) = span {
+                span.end(reply);
+            }
             if let Some(heard) = heard
                 && *reply == StoreReply::Done
             {
@@ -178,6 +195,19 @@ impl RoomMeters {
             self.series.fanout_seconds.record(took.as_secs_f64());
         }
         self.count_sessions(room.session_count());
+    }
+
+    fn count_hits(&mut self, now: &Hits) {
+        for (limit, times) in now.limits() {
+            let before = self.hits.limits().find(|(name, _)| *name == limit);
+            let new = times - before.map_or(0, |(_, times)| times);
+            if new > 0 {
+                table::LIMIT_HITS.with(&[limit]).increment(new);
+            }
+        }
+        let coalesced = now.coalesced() - self.hits.coalesced();
+        self.series.coalesced.increment(coalesced);
+        self.hits.clone_from(now);
     }
 
     fn count_sessions(&mut self, now: usize) {

@@ -76,6 +76,9 @@ table! {
     FRAMES_RECEIVED: Counter = "greenroom_frames_received_total", "frames", ["protocol"];
     /// Frames that rooms handed to sockets.
     FRAMES_SENT: Counter = "greenroom_frames_sent_total", "frames", ["protocol"];
+    /// Changes that a newer one of the same sender replaced before anybody was told: presence that
+    /// moved faster than it is told.
+    FRAMES_COALESCED: Counter = "greenroom_frames_coalesced_total", "changes", ["protocol"];
     /// Payload of the messages that peers sent.
     RECEIVED_BYTES: Counter = "greenroom_received_bytes_total", "bytes", ["protocol"];
     /// Bytes of the frames that rooms handed to sockets.
@@ -129,7 +132,8 @@ table! {
     /// 1 when the store takes no writes until it is restarted.
     STORE_POISONED: Gauge = "greenroom_store_poisoned", "store", ["store"];
 
-    /// How often a limit was met: what was too much was delayed, refused or closed.
+    /// How often a limit was met, by its name in the configuration: what was too much was delayed,
+    /// refused, left out or closed.
     LIMIT_HITS: Counter = "greenroom_limit_hits_total", "hits", ["limit"];
     /// Credentials that were not good, or missing.
     AUTH_FAILURES: Counter = "greenroom_auth_failures_total", "attempts", ["reason"];

@@ -159,6 +159,9 @@ impl Running {
                     commit_window_ms: 1,
                     messages_per_s_max: 100,
                     messages_burst_max: 2,
+                    documents_max: 1,
+                    // Longer than the rate above takes for what moves within one.
+                    presence_tick_ms: 1_000,
                     ..Limits::default()
                 }),
                 ..Policy::new(
@@ -193,14 +196,20 @@ impl Running {
     }
 
     async fn get(&self, path: &str) -> (u16, String) {
+        let (head, body) = self.ask(&format!("GET {path}")).await;
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body)
+    }
+
+    /// The head and the body of the answer to a request without a body.
+    async fn ask(&self, request: &str) -> (String, String) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let ask = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address);
+        let ask = format!("{request} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address);
         stream.write_all(ask.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, body.to_owned())
+        (head.to_owned(), body.to_owned())
     }
 
     async fn stop(self) {
@@ -234,6 +243,21 @@ async fn work(server: &Running) {
     let sync_step_1: &[u8] = &[0, 0, 1, 0];
     editor.send(Message::binary(sync_step_1)).await.unwrap();
     next(&mut editor).await;
+    // Presence that moves twice more before the next tick, and one document more than there may be.
+    let mut moves = Vec::new();
+    for clock in [1, 2, 3] {
+        let entry = [1, 7, clock, 2, b'{', b'}'];
+        moves.extend([1, entry.len() as u8]);
+        moves.extend(entry);
+    }
+    editor.send(Message::binary(moves)).await.unwrap();
+    let mut other = server.join("/yjs/doc?doc=other").await;
+    while let Some(Ok(_)) = other.next().await {}
+    // A room that is made and deleted.
+    for (method, status) in [("PUT", "201"), ("DELETE", "204")] {
+        let head = server.ask(&format!("{method} /api/rooms/gone")).await.0;
+        assert!(head.contains(status), "{method}: {head}");
+    }
     // A peer that leaves, one that talks nonsense, and a token that is none.
     counter.close(None).await.unwrap();
     while let Some(Ok(_)) = counter.next().await {}
@@ -292,8 +316,10 @@ async fn a_server_that_worked_shows_every_metric_and_no_other() {
         "greenroom_events_total{kind=\"service\",outcome=\"ok\"} ",
         "greenroom_ack_seconds_count{pattern=\"count/*\"} ",
         "greenroom_fanout_seconds_count{pattern=\"count/*\"} ",
-        "greenroom_room_load_seconds_count{pattern=\"**\"} 1\n",
+        "greenroom_room_load_seconds_count{pattern=\"**\"} 2\n",
         "greenroom_limit_hits_total{limit=\"messages_per_s_max\"} ",
+        "greenroom_limit_hits_total{limit=\"documents_max\"} ",
+        "greenroom_frames_coalesced_total{protocol=\"yjs\"} ",
         "greenroom_auth_failures_total{reason=\"malformed\"} 1\n",
         "greenroom_origin_rejected_total 1\n",
         "greenroom_http_requests_total{route=\"/yjs/{*room}\",method=\"GET\",status=\"1xx\"} ",
@@ -304,6 +330,59 @@ async fn a_server_that_worked_shows_every_metric_and_no_other() {
         assert!(page.contains(wanted), "{wanted} is missing in {page}");
     }
     assert!(!page.contains("count/1"), "a room's name is in {page}");
+    server.stop().await;
+}
+
+/// What stays at zero in a server that does its work, and why.
+const QUIET: [(&str, &str); 6] = [
+    ("greenroom_room_notes_total", "no room had anything to tell"),
+    ("greenroom_store_refused_total", "a_low_disk_is_not_ready"),
+    ("greenroom_store_free_min_bytes", "these tests set no bound"),
+    ("greenroom_store_poisoned", "tests/it/store/disk.rs"),
+    ("greenroom_clock_offset_seconds", "nobody sets the clock"),
+    ("tokio_global_queue_depth", "nothing waits while it is read"),
+];
+
+/// The metrics of a page that have a sample above zero; of a histogram, its count.
+fn moved(page: &str) -> BTreeSet<String> {
+    let samples = page.lines().filter(|line| !line.starts_with('#'));
+    let moved = samples.filter_map(|line| {
+        let (series, value) = line.rsplit_once(' ')?;
+        let name = series.split('{').next()?;
+        (value.parse::<f64>().ok()? != 0.0).then_some(name)
+    });
+    let stem = |name: &str| name.strip_suffix("_count").unwrap_or(name).to_owned();
+    moved.map(stem).collect()
+}
+
+#[tokio::test]
+async fn work_moves_every_metric_but_those_that_say_why_not() {
+    let server = Running::start(|_| {}).await;
+    let _stays = server.join("/ws/room/count/2").await;
+    work(&server).await;
+    let quiet = QUIET.map(|(name, _)| name);
+    let names = TABLE.iter().map(|metric| metric.declared().name);
+    let wanted: BTreeSet<_> = names.filter(|name| !quiet.contains(name)).collect();
+    let all_moved = async {
+        loop {
+            // Some are looked at twice a second only.
+            let page = server.get("/metrics").await.1;
+            let moved = moved(&page);
+            let still: Vec<_> = wanted
+                .iter()
+                .filter(|name| !moved.contains(**name))
+                .collect();
+            if still.is_empty() {
+                return;
+            }
+            println!("{still:?} did not move yet");
+        }
+    };
+    let patience = std::time::Duration::from_secs(30);
+    tokio::time::timeout(patience, all_moved).await.unwrap();
+    for name in quiet {
+        assert!(TABLE.iter().any(|metric| metric.declared().name == name));
+    }
     server.stop().await;
 }
 

@@ -17,6 +17,7 @@ use greenroom_service::{Millis, SessionId};
 use crate::close_reason::CloseReason;
 use crate::limits::{AWARENESS_EXPIRY_MS, AWARENESS_TOMBSTONE_MS, Limits};
 use crate::protocol::lib0::{Reader, put_var_bytes, put_var_uint};
+use crate::room::hits::Hits;
 use crate::room::request::Present;
 
 /// One client's state as a peer sent it.
@@ -113,6 +114,8 @@ pub struct Awareness {
     untold: BTreeSet<u64>,
     /// Not before this is anything told again.
     tell_at: Millis,
+    /// What was counted and not taken.
+    hits: Hits,
 }
 
 impl Awareness {
@@ -173,7 +176,11 @@ impl Awareness {
         entry: &AwarenessEntry,
         limits: &Limits,
     ) -> bool {
-        if entry.state.is_none() || self.entries.len() >= limits.awareness_table_max {
+        if entry.state.is_none() {
+            return false;
+        }
+        if self.entries.len() >= limits.awareness_table_max {
+            self.hits.limit("awareness_table_max");
             return false;
         }
         self.own((now, session, sender), entry, entry.clock, limits)
@@ -235,6 +242,7 @@ impl Awareness {
     ) -> bool {
         let owned = self.owned.entry(session).or_default();
         if owned.len() >= limits.awareness_owned_max {
+            self.hits.limit("awareness_owned_max");
             return false;
         }
         owned.insert(entry.client);
@@ -313,9 +321,19 @@ impl Awareness {
         gone
     }
 
-    /// These entries changed and are to be told to everybody.
+    /// These entries changed and are to be told to everybody. Of one that waits to be told already
+    /// nobody hears what it was.
     pub fn changed(&mut self, clients: impl IntoIterator<Item = u64>) {
-        self.untold.extend(clients);
+        for client in clients {
+            if !self.untold.insert(client) {
+                self.hits.coalesce(1);
+            }
+        }
+    }
+
+    /// What was counted since this was last asked.
+    pub fn take_hits(&mut self) -> Hits {
+        std::mem::take(&mut self.hits)
     }
 
     /// What is to be told at `now`: the changed entries, encoded once for all `hearers`; `None`

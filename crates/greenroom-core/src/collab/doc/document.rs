@@ -208,7 +208,7 @@ impl Document {
     }
 
     /// Whether the store takes updates, and the document has room for so many bytes more.
-    fn check_room_for(&self, more_bytes: usize, cx: &Cx<'_>) -> Result<(), Refuse> {
+    fn check_room_for(&self, more_bytes: usize, cx: &mut Cx<'_>) -> Result<(), Refuse> {
         if !cx.writable {
             let reason =
                 "the store takes no writes now; the change is asked for again when it does";
@@ -216,6 +216,7 @@ impl Document {
         }
         let size = self.bytes() + more_bytes;
         if size > cx.limits.document_bytes_max {
+            cx.hits.limit("document_bytes_max");
             let bytes_max = cx.limits.document_bytes_max;
             let reason = format!("the document may have {bytes_max} bytes and would have {size}");
             return Err(Refuse::new("document_full", reason));
@@ -231,8 +232,13 @@ impl Document {
     /// Keeps an update whose causes are not known here, and asks its sender for them.
     fn park(&mut self, session: SessionId, update: CheckedUpdate, cx: &mut Cx<'_>) {
         let bytes = self.parked_bytes + update.bytes.len();
-        if bytes > cx.limits.pending_bytes_max || self.parked.len() >= cx.limits.parked_updates_max
-        {
+        let many = self.parked.len() >= cx.limits.parked_updates_max;
+        if many || bytes > cx.limits.pending_bytes_max {
+            cx.hits.limit(if many {
+                "parked_updates_max"
+            } else {
+                "pending_bytes_max"
+            });
             // Transient: the handshake of its next connection brings everything in order.
             return cx.close(session, CloseReason::RoomFault);
         }

@@ -242,10 +242,28 @@ fn a_session_and_a_table_have_limits() {
         t.announce(1, &[(4, 0, "{}"), (5, 0, "{}")]),
         &[(4, 0, "{}")],
     );
+    let hits = t.table.take_hits();
+    let met: Vec<_> = hits.limits().collect();
+    assert_eq!(
+        met,
+        [("awareness_owned_max", 1), ("awareness_table_max", 1)]
+    );
+    assert!(t.table.take_hits().is_empty());
     // A place is free when somebody was forgotten.
     t.leave(0);
     t.advance(60_000);
     check(t.announce(1, &[(5, 0, "{}")]), &[(5, 0, "{}")]);
+}
+
+#[test]
+fn what_a_newer_state_replaced_is_counted() {
+    let mut t = table(&["ada"]);
+    t.table.changed([1, 2]);
+    t.table.changed([2, 3]);
+    assert_eq!(t.table.take_hits().coalesced(), 1);
+    assert!(t.table.tell(t.now, 1, &t.limits).is_some());
+    t.table.changed([2]);
+    assert!(t.table.take_hits().is_empty());
 }
 
 #[test]
