@@ -7,6 +7,7 @@ use http::Method;
 use tokio::time::Instant;
 
 use crate::meters::table;
+use crate::traces::RequestSpan;
 
 /// The route of what no route matches: pages and what is not there.
 const NO_ROUTE: &str = "other";
@@ -17,7 +18,9 @@ pub(crate) async fn count(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
     let method = method_name(request.method());
+    let span = RequestSpan::begin(route, method, request.headers());
     let response = next.run(request).await;
+    span.end(response.status());
     let status = match response.status().as_u16() {
         100..=199 => "1xx",
         200..=299 => "2xx",

@@ -44,6 +44,7 @@ mod spans;
 pub mod store;
 #[cfg(feature = "tls")]
 mod tls;
+mod traces;
 mod waker;
 mod waking;
 pub mod writer;

@@ -130,7 +130,9 @@ Examples:
 
 Examples:
   greenroom health
-  greenroom health http://10.0.0.7:8080 --json")]
+  greenroom health http://10.0.0.7:8080 --json
+  greenroom health https://rooms.example.com
+  greenroom health https://127.0.0.1:8443 --insecure    # of this machine, whose certificate names another")]
     Health(HealthOptions),
     /// Copy a running store into a file
     #[command(
@@ -347,6 +349,9 @@ pub(crate) struct HealthOptions {
     /// The server [default: --server]
     #[arg(value_name = "URL")]
     pub(crate) url: Option<String>,
+    /// Believe any certificate: for a server with TLS that is asked by its address
+    #[arg(long)]
+    pub(crate) insecure: bool,
 }
 
 /// Options of `backup`.

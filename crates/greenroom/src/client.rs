@@ -10,6 +10,7 @@ use ureq::{Agent, Body, SendBody};
 use crate::cli::GlobalOptions;
 use crate::env_vars;
 use crate::failure::Failure;
+use crate::trust::{self, Trust};
 
 /// How long to wait for a connection, and for the head of an answer: a room may have to be loaded.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -37,15 +38,27 @@ impl Client {
     /// When the address is none, or the token cannot be read.
     pub(crate) fn new(global: &GlobalOptions) -> Result<Self, Failure> {
         let token = token(global)?;
-        Self::to(&global.server, token.as_deref(), HEAD_DEADLINE)
+        Self::to(
+            &global.server,
+            token.as_deref(),
+            HEAD_DEADLINE,
+            Trust::Authorities,
+        )
     }
 
     /// A server at another address, which has `deadline` for the head of its answer.
     ///
     /// # Errors
-    /// When the address is none.
-    pub(crate) fn to(url: &str, token: Option<&str>, deadline: Duration) -> Result<Self, Failure> {
+    /// When the address is none, or is https and there is nobody to trust.
+    pub(crate) fn to(
+        url: &str,
+        token: Option<&str>,
+        deadline: Duration,
+        trust: Trust,
+    ) -> Result<Self, Failure> {
+        let base = base_of(url)?;
         let config = Agent::config_builder()
+            .tls_config(trust::tls_config(&base, trust)?)
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_connect(Some(CONNECT_DEADLINE.min(deadline)))
@@ -55,7 +68,7 @@ impl Client {
             .build();
         Ok(Self {
             agent: config.into(),
-            base: base_of(url)?,
+            base,
             token: token.map(str::to_owned),
         })
     }
@@ -169,6 +182,12 @@ impl Client {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> Failure {
+        if let Some(why) = trust::refused(error) {
+            return Failure::failed(format!("{} is not trusted: {why}", self.base)).hint(
+                "ask by a name that its certificate holds; SSL_CERT_FILE names another authority, \
+                 and `greenroom health --insecure` asks whoever answers",
+            );
+        }
         let why = match error {
             ureq::Error::Io(error) => error.to_string(),
             ureq::Error::Timeout(_) => "no answer in time".to_owned(),
@@ -202,19 +221,18 @@ fn token(global: &GlobalOptions) -> Result<Option<String>, Failure> {
 
 /// The address of a server without the slash at its end.
 fn base_of(url: &str) -> Result<String, Failure> {
-    let refuse =
-        |why: &str| Failure::usage(format!("`{url}` {why}")).hint("write `http://127.0.0.1:8080`");
-    if url.starts_with("https://") {
-        return Err(refuse("is https, and this command asks over http only")
-            .hint("ask the server behind your proxy, on its own port"));
-    }
+    let refuse = || {
+        Failure::usage(format!("`{url}` is not an http address"))
+            .hint("write `http://127.0.0.1:8080`")
+    };
     let rest = url
         .strip_prefix("http://")
-        .ok_or_else(|| refuse("is not an http address"))?;
+        .or_else(|| url.strip_prefix("https://"))
+        .ok_or_else(refuse)?;
     let authority = rest.split('/').next().unwrap_or_default();
     let strange = |c: char| c.is_control() || c.is_whitespace() || "@?#".contains(c);
     if authority.is_empty() || url.contains(strange) {
-        return Err(refuse("is not an http address"));
+        return Err(refuse());
     }
     Ok(url.trim_end_matches('/').to_owned())
 }
@@ -232,7 +250,7 @@ mod tests {
         check("http://a/", Some("http://a"));
         check("http://a:1/base/", Some("http://a:1/base"));
         check("http://[::1]:81", Some("http://[::1]:81"));
-        check("https://a", None);
+        check("https://a/", Some("https://a"));
         check("a:1", None);
         check("http://", None);
         check("http:///x", None);

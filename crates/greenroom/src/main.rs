@@ -23,6 +23,9 @@ mod server_plan;
 mod supervisor;
 mod text;
 mod time_text;
+#[cfg(feature = "otel")]
+mod traces;
+mod trust;
 
 use clap::Parser as _;
 

@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::exit_codes::ExitCode;
 use crate::failure::Failure;
 use crate::printer::Printer;
+use crate::trust::Trust;
 
 /// Probes of container platforms wait a few seconds at most.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -22,7 +23,12 @@ pub(super) fn health(
 ) -> Result<ExitCode, Failure> {
     let url = options.url.as_deref().unwrap_or(&global.server);
     // No token: the question needs none, and a probe should not carry one.
-    let client = Client::to(url, None, DEADLINE)?;
+    let trust = if options.insecure {
+        Trust::Anybody
+    } else {
+        Trust::Authorities
+    };
+    let client = Client::to(url, None, DEADLINE, trust)?;
     let answer = client.ask(Method::GET, "/readyz")?;
     let status = answer.status().as_u16();
     let ready = match status {

@@ -52,6 +52,9 @@ fn run_server(
     let resolved = resolve(purpose, flags, &Environment::of_process())?;
     let options = &resolved.options;
     let log = logging::start(options.log_form.value, options.filter(), printer)?;
+    // Dropped behind the server, with what it sent at its end.
+    #[cfg(feature = "otel")]
+    let _traces = crate::traces::start(|name| std::env::var(name).ok())?;
     let plan = server_plan::plan(&resolved)?;
     let reload = Reloading::new(flags.clone(), resolved, &plan, log);
     server_command::run(plan, reload, command, started, printer)

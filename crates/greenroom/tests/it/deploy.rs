@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::command::Shell;
 
+mod parsed;
+
 /// Files in which operators find our variables and flags.
 const FILES: [&str; 7] = [
     "Dockerfile",

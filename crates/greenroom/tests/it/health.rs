@@ -3,6 +3,8 @@ use std::net::TcpListener;
 use std::thread;
 
 use crate::command::Shell;
+#[cfg(all(unix, feature = "tls"))]
+use crate::server::Running;
 
 /// A server that answers one request with `answer`; its address, and the request's first line.
 fn answering(answer: &'static str) -> (String, thread::JoinHandle<String>) {
@@ -78,4 +80,67 @@ fn an_address_that_is_none_is_a_usage_error() {
         "",
         "error: `localhost:8080` is not an http address\nhint: write `http://127.0.0.1:8080`\n",
     );
+}
+
+#[cfg(all(unix, feature = "tls"))]
+#[test]
+fn https_is_asked_by_a_name_that_its_certificate_holds() {
+    let shell = Shell::new();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (cert, key) = (shell.path("cert.pem"), shell.path("key.pem"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.key_pair.serialize_pem()).unwrap();
+    let server = Running::start(
+        &shell,
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--data",
+            ":memory:",
+            "--tls-cert",
+            "cert.pem",
+            "--tls-key",
+            "key.pem",
+        ],
+    );
+    let address = server.address();
+    let port = address.rsplit(':').next().unwrap();
+    let (by_address, by_name) = (
+        format!("https://{address}"),
+        format!("https://localhost:{port}"),
+    );
+    let trusting = || Shell::new().set("SSL_CERT_FILE", cert.to_str().unwrap());
+    let check = |shell: Shell, url: &str, why: &str| {
+        let ran = shell.run(&["health", url]);
+        ran.naming(url, "URL").check(
+            1,
+            "",
+            &format!(
+                "error: URL is not trusted: {why}\nhint: ask by a name that its certificate holds; \
+                 SSL_CERT_FILE names another authority, and `greenroom health --insecure` asks \
+                 whoever answers\n"
+            ),
+        );
+    };
+    trusting()
+        .run(&["health", &by_name])
+        .check(0, "ready\n", "");
+    check(
+        trusting(),
+        &by_address,
+        "its certificate is for another name",
+    );
+    // Somebody else's authority.
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(shell.path("other.pem"), other.cert.pem()).unwrap();
+    let other = shell.path("other.pem");
+    check(
+        Shell::new().set("SSL_CERT_FILE", other.to_str().unwrap()),
+        &by_name,
+        "no authority known here vouches for its certificate",
+    );
+    Shell::new()
+        .run(&["health", &by_address, "--insecure"])
+        .check(0, "ready\n", "");
 }

@@ -18,3 +18,5 @@ mod reload;
 mod room;
 mod server;
 mod token;
+#[cfg(all(unix, feature = "otel"))]
+mod traces;

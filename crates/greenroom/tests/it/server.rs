@@ -104,7 +104,7 @@ impl Running {
 
     pub(crate) fn address(&self) -> String {
         let line = &self.said[self.said.len() - 2];
-        let address = line.strip_prefix("listening on http://").unwrap();
+        let (_, address) = line.split_once("://").unwrap();
         address.to_owned()
     }
 }
