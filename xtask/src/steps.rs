@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::{book, printer, tidy, turn};
-use needs::{ADVISORIES, DENY, NEXTEST, Need, PYTHON, VALGRIND, WASM, WEB};
+use needs::{ADVISORIES, DENY, MUSL, NEXTEST, Need, PYTHON, VALGRIND, WASM, WEB};
 
 /// What `cargo xtask ci` runs, in this order: the quick ones first, the pages before the server
 /// that embeds them.
@@ -50,6 +50,24 @@ pub(crate) const CI: &[Step] = &[
             "warnings",
         ],
     ),
+    // What is off by default and no test of a push builds.
+    command(
+        "features",
+        &[
+            "cargo",
+            "clippy",
+            "--package",
+            "greenroom",
+            "--all-targets",
+            "--features",
+            "acme,otel",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    )
+    .slow(),
     command(
         "tests",
         &["cargo", "nextest", "run", "--workspace", "--locked"],
@@ -127,6 +145,26 @@ pub(crate) const SOAK: &[Step] = &[
             "fill_store",
         ],
     ),
+    // In a folder of their own: the binary of the other steps is the one that we ship.
+    command(
+        "features",
+        &[
+            "cargo",
+            "nextest",
+            "run",
+            "--package",
+            "greenroom",
+            "--package",
+            "greenroom-server",
+            "--features",
+            "greenroom/acme,greenroom/otel",
+            "--locked",
+            "--target-dir",
+            "target/features",
+        ],
+    )
+    .needs(&NEXTEST),
+    command("static build", &["bash", "scripts/musl.sh"]).needs(&MUSL),
     call("rest", fuzz_rest).needs(&PYTHON),
     command("clients install", INSTALL_CLIENTS),
     call("clients", soak_clients),

@@ -16,7 +16,6 @@ const HOPS_MAX: usize = 32;
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// Addresses that only machines of one's own network have (RFC 1918, 4193, 3927, 4291) or the
 /// machine itself.
@@ -65,8 +64,6 @@ pub struct Client {
     pub secure: bool,
     /// The host that it asked for, where a proxy says so.
     pub host: Option<String>,
-    /// The path that a proxy stripped, where it says so.
-    pub prefix: Option<String>,
 }
 
 impl TrustedProxies {
@@ -104,22 +101,19 @@ impl TrustedProxies {
             ip: peer.to_canonical(),
             secure,
             host: None,
-            prefix: None,
         };
         if !self.contains(peer) {
             return direct;
         }
         let standard = self.by_standard(&direct, headers);
         let usual = self.by_custom(&direct, headers);
-        let mut client = match (standard, usual) {
+        match (standard, usual) {
             (Some(one), None) | (None, Some(one)) => one,
             // A proxy writes one of the two and lets the other pass as the client wrote it. Which
             // one is not known here, so that they are believed only where they agree.
             (Some(a), Some(b)) if a.ip == b.ip => b,
             (Some(_), Some(_)) | (None, None) => direct,
-        };
-        client.prefix = last(headers, &PREFIX).filter(|prefix| prefix.starts_with('/'));
-        client
+        }
     }
 
     /// By `Forwarded` (RFC 7239).
@@ -137,7 +131,6 @@ impl TrustedProxies {
             ip,
             secure: proto.map_or(direct.secure, |proto| is_secure(&proto)),
             host: value(&elements[at], "host"),
-            prefix: None,
         })
     }
 
@@ -158,7 +151,6 @@ impl TrustedProxies {
             ip,
             secure: beside(&PROTO).map_or(direct.secure, |proto| is_secure(&proto)),
             host: beside(&HOST),
-            prefix: None,
         })
     }
 
@@ -239,10 +231,6 @@ fn list(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     let text = lines.map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned());
     let elements = text.flat_map(|line| split(&line, ','));
     elements.filter(|element| !element.is_empty()).collect()
-}
-
-fn last(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    list(headers, name).pop()
 }
 
 /// The `name=value` pairs of an element of `Forwarded`.

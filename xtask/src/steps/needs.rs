@@ -47,8 +47,19 @@ pub(super) const PYTHON: Need = Need {
     hint: "needs python3 with venv, and a network that reaches PyPI the first time",
 };
 
+pub(super) const MUSL: Need = Need {
+    met: |_| {
+        let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+        let compiler = format!("{}-linux-musl-gcc", std::env::consts::ARCH);
+        has_target(&target)
+            && (quiet(&["musl-gcc", "--version"]) || quiet(&[&compiler, "--version"]))
+    },
+    missing: Missing::Skip,
+    hint: "needs Linux, `rustup target add x86_64-unknown-linux-musl` and Debian's musl-tools",
+};
+
 pub(super) const WASM: Need = Need {
-    met: |_| has_wasm_target(),
+    met: |_| has_target("wasm32-unknown-unknown"),
     missing: Missing::FailInCi,
     hint: "`make setup` adds the target wasm32-unknown-unknown",
 };
@@ -97,12 +108,13 @@ pub(super) const WEB: Need = Need {
     hint: "there is no web/package.json",
 };
 
-fn has_wasm_target() -> bool {
+fn has_target(target: &str) -> bool {
     let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output();
     sysroot.is_ok_and(|output| {
         let sysroot = String::from_utf8_lossy(&output.stdout);
         Path::new(sysroot.trim())
-            .join("lib/rustlib/wasm32-unknown-unknown")
+            .join("lib/rustlib")
+            .join(target)
             .exists()
     })
 }

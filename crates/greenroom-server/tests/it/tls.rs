@@ -1,5 +1,8 @@
 //! Connections with TLS, by a client that is not ours.
 
+#[cfg(feature = "acme")]
+mod acme;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +80,10 @@ async fn start() -> Secure {
     let folder = tempfile::tempdir().unwrap();
     let certificate = write_certificate(folder.path());
     let server = Server::bind(settings(folder.path())).await.unwrap();
+    start_on(server, folder, certificate)
+}
+
+fn start_on(server: Server, folder: TempDir, certificate: CertificateDer<'static>) -> Secure {
     let (address, reload) = (server.local_addr(), server.reloader());
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(server.run(async {
@@ -97,6 +104,14 @@ impl Secure {
         &self,
         trusted: &CertificateDer<'static>,
     ) -> std::io::Result<TlsStream<TcpStream>> {
+        self.shake_as("localhost", trusted).await
+    }
+
+    async fn shake_as(
+        &self,
+        name: &'static str,
+        trusted: &CertificateDer<'static>,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(trusted.clone()).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -105,7 +120,7 @@ impl Secure {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let stream = TcpStream::connect(self.address).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
+        let name = ServerName::try_from(name).unwrap();
         TlsConnector::from(Arc::new(config))
             .connect(name, stream)
             .await
