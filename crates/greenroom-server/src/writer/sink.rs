@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
-use rustix::net::{SendFlags, send};
+use socket2::SockRef;
 use tokio::io::AsyncWrite;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::task::coop::unconstrained;
@@ -104,7 +104,8 @@ impl Sink {
         match (self, mode) {
             (Self::Tcp(stream), Mode::Try) => {
                 let result = match slices {
-                    [one] => send(stream.as_ref(), one, SendFlags::NOSIGNAL).map_err(Into::into),
+                    // A peer that is gone is no signal: Rust programs ignore SIGPIPE.
+                    [one] => SockRef::from(stream.as_ref()).send(one),
                     many => stream.try_write_vectored(many),
                 };
                 match result {
