@@ -128,6 +128,14 @@ enum Failure {
     Write(String),
     /// One request met an error that need not concern the others.
     Request(StoreError),
+    /// The table of commits, which all rooms share, has a damaged page.
+    Shared(String),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        failure_of(&error)
+    }
 }
 
 impl Owners {
@@ -293,6 +301,17 @@ impl SqliteStore {
                     self.without_writes(requests, &StoreError::Io(reason))
                 }
             },
+            Err(Failure::Shared(reason)) => match self.attempt_anew(requests) {
+                Ok(replies) => {
+                    tracing::error!(reason, "the table of commits was damaged; it was made anew");
+                    replies
+                }
+                Err(error) => {
+                    tracing::error!(?error, "the table of commits could not be made anew");
+                    self.poison(shared(&reason));
+                    self.without_writes(requests, &StoreError::ReadOnly)
+                }
+            },
             Err(Failure::Request(error)) if requests.len() == 1 => {
                 vec![StoreReply::Failed(error)]
             }
@@ -314,15 +333,21 @@ impl SqliteStore {
                 self.accept();
                 Ok(replies)
             }
-            Err(error) => {
+            Err(failure) => {
                 self.revert();
-                Err(failure_of(&error))
+                Err(failure)
             }
         }
     }
 
+    /// As [`Self::attempt`], in a new table of commits.
+    fn attempt_anew(&mut self, requests: &[StoreRequest]) -> Result<Vec<StoreReply>, Failure> {
+        self.tail.begin_anew(&mut self.db)?;
+        self.attempt(requests)
+    }
+
     /// Does the requests in a transaction and leaves that open.
-    fn execute(&mut self, requests: &[StoreRequest]) -> rusqlite::Result<Vec<StoreReply>> {
+    fn execute(&mut self, requests: &[StoreRequest]) -> Result<Vec<StoreReply>, Failure> {
         if self.read_only.is_none() && requests.iter().any(StoreRequest::is_write) {
             self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         }
@@ -330,8 +355,11 @@ impl SqliteStore {
         for request in requests {
             replies.push(self.one(request)?);
         }
-        self.tail.write(&self.db)?;
-        Ok(replies)
+        match self.tail.write(&self.db) {
+            Err(error) if is_damage(&error) => Err(Failure::Shared(text_of(&error))),
+            Err(error) => Err(error.into()),
+            Ok(()) => Ok(replies),
+        }
     }
 
     fn commit(&mut self) -> rusqlite::Result<()> {
@@ -395,7 +423,15 @@ impl SqliteStore {
 
     /// Moves a slice of the tail and keeps the write-ahead log bounded.
     fn upkeep(&mut self) -> rusqlite::Result<()> {
-        self.tail.move_slice(&mut self.db)?;
+        match self.tail.move_slice(&mut self.db) {
+            // Damage to the pages of rooms is dealt with: this is that of the commits.
+            Err(error) if is_damage(&error) => {
+                let reason = text_of(&error);
+                tracing::error!(reason, "the table of commits is damaged; it is made anew");
+                self.tail.begin_anew(&mut self.db)?;
+            }
+            moved => moved?,
+        }
         let (pages, _) = self
             .db
             .wal_checkpoint_v2(None::<&str>, CheckpointMode::NOOP)?;
@@ -425,6 +461,8 @@ impl Engine for SqliteStore {
                 // Appends are refused for the same reason, so that the tail does not grow.
                 Failure::Full => tracing::warn!("upkeep of the store waits: the disk is full"),
                 Failure::Write(reason) => self.poison(reason),
+                Failure::Shared(reason) => self.poison(shared(&reason)),
+                Failure::Request(StoreError::Damaged(reason)) => self.poison(shared(&reason)),
                 Failure::Request(error) => self.poison(error.to_string()),
             }
         }
@@ -452,6 +490,11 @@ fn sql(number: u64) -> i64 {
 /// Whether the error is that of a page that is not what it should be.
 fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(store_error(error), StoreError::Damaged(_))
+}
+
+/// Why a store takes no more writes after damage that is not that of some rooms.
+fn shared(reason: &str) -> String {
+    format!("a page that all rooms share is damaged ({reason}): check the disk, restore a backup")
 }
 
 fn failure_of(error: &rusqlite::Error) -> Failure {

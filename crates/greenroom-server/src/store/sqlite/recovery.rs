@@ -63,7 +63,7 @@ fn replay(
         Ok(replies)
     });
     let db = std::mem::replace(&mut store.db, old);
-    let replies = replies.map_err(|error| failure_of(&error))?;
+    let replies = replies?;
     // Closing carries the log into the file.
     db.close().map_err(|(_, error)| failure_of(&error))?;
     File::open(&half_made)

@@ -67,6 +67,8 @@ pub(super) fn salvage(
     let db = schema::open_file(&home.file())?;
     let mut loss = Loss::default();
     let mut id = acknowledged.max(tail.last_commit());
+    let is_damaged = !tail.missing().is_empty() || tail::is_damaged_table(&db)?;
+    let before = tail::moved(&db)?;
     if let Some(behind) = behind {
         let mut candidates = Candidates::new();
         id = id.max(behind.newest());
@@ -77,16 +79,26 @@ pub(super) fn salvage(
                 loss.commits += 1;
             }
         }
-        db.execute_batch("BEGIN IMMEDIATE")?;
+        begin(&db, is_damaged, id + 1)?;
         behind.keep(&db, &mut tail, candidates, &mut loss)?;
     } else {
         loss.commits = missing.len() as u64;
-        db.execute_batch("BEGIN IMMEDIATE")?;
+        begin(&db, is_damaged, id + 1)?;
     }
     tail.write_whole(&db, id + 1)?;
     db.execute_batch("COMMIT")?;
+    tail::delete_commits(&db, before, id)?;
     tell(&loss, acknowledged);
     Ok((db, tail, loss))
+}
+
+/// Begins to write, into a new table of commits when the one that is there is damaged.
+fn begin(db: &Connection, is_damaged: bool, id: i64) -> rusqlite::Result<()> {
+    db.execute_batch("BEGIN IMMEDIATE")?;
+    if is_damaged {
+        tail::put_commits_aside(db, id)?;
+    }
+    Ok(())
 }
 
 fn tell(loss: &Loss, acknowledged: i64) {

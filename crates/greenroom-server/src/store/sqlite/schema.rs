@@ -21,6 +21,10 @@ const CACHE_KIB: i64 = -16_384;
 /// The file of the write-ahead log is cut back to this after a burst, in bytes.
 const WAL_BYTES_KEPT: i64 = 64 << 20;
 
+/// The newest rows of all rooms: see [`super::tail`].
+pub(super) const COMMITS: &str =
+    "CREATE TABLE commits(id INTEGER PRIMARY KEY, data BLOB NOT NULL);";
+
 /// Ids of rooms are not used again: what a commit holds of a deleted room stays dead. `head` and
 /// `changed` are as of the last trim, or of the last row that moved into the journal; the rows of
 /// commits tell newer ones.
@@ -41,7 +45,6 @@ CREATE TABLE rooms(
     accesses BLOB NOT NULL);
 CREATE INDEX rooms_kind ON rooms(kind, name);
 CREATE INDEX rooms_wake ON rooms(next_wake, name) WHERE next_wake IS NOT NULL;
-CREATE TABLE commits(id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE journal(
     room INTEGER NOT NULL,
     seq INTEGER NOT NULL,
@@ -209,7 +212,7 @@ fn prepare(db: Connection) -> Result<Connection, OpenError> {
     if is_new {
         // What says where the tables are does not stand in the log alone.
         db.execute_batch(&format!(
-            "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};
+            "BEGIN; {SCHEMA} {COMMITS} PRAGMA application_id = {APPLICATION_ID};
              PRAGMA user_version = {FORMAT}; COMMIT;
              PRAGMA wal_checkpoint(TRUNCATE)"
         ))?;

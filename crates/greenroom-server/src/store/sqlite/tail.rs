@@ -27,7 +27,7 @@ use greenroom_service::Millis;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::super::OpenError;
-use super::{is_damage, sql};
+use super::{is_damage, schema, sql};
 
 #[cfg(test)]
 mod tests;
@@ -185,7 +185,8 @@ impl Tail {
         );
     }
 
-    /// Writes all rows as the one commit `id`, and forgets those before: none is missing then.
+    /// Writes all rows as the one commit `id` into the open transaction: none is missing then. Those
+    /// before are left to [`delete_commits`].
     pub(super) fn write_whole(&mut self, db: &Connection, id: i64) -> rusqlite::Result<()> {
         let rows = self.rows.iter().map(|(key, row)| (*key, row));
         db.execute(
@@ -193,13 +194,23 @@ impl Tail {
             params![id, encode(rows)],
         )?;
         set_moved(db, id - 1)?;
-        delete_upto(db, id - 1)?;
         for row in self.rows.values_mut() {
             row.commit = id;
         }
         self.last_commit = id;
         self.missing.clear();
+        // It knew older numbers.
+        self.pass = None;
         Ok(())
+    }
+
+    /// Puts a damaged table of commits aside and writes a new one: memory has all that it held.
+    pub(super) fn begin_anew(&mut self, db: &mut Connection) -> rusqlite::Result<()> {
+        let id = self.last_commit + 1;
+        let transaction = db.transaction()?;
+        put_commits_aside(&transaction, id)?;
+        self.write_whole(&transaction, id)?;
+        transaction.commit()
     }
 
     /// Adds a row to the open transaction.
@@ -318,8 +329,8 @@ impl Tail {
         (slice, None)
     }
 
-    /// Writes them in one transaction, which at the end of a pass ends the commits up to `upto`.
-    /// Gives the rooms that could not be written because of damage.
+    /// Writes them, and at the end of a pass ends the commits up to `upto`. Gives the rooms that
+    /// could not be written because of damage.
     fn write_slice(
         &mut self,
         db: &mut Connection,
@@ -327,36 +338,35 @@ impl Tail {
         upto: i64,
         is_last: bool,
     ) -> rusqlite::Result<BTreeSet<i64>> {
-        let transaction = db.transaction()?;
         let mut stuck = BTreeSet::new();
-        for rows in slice.chunk_by(|one, other| one.0 == other.0) {
-            let room = rows[0].0;
-            transaction.prepare_cached("SAVEPOINT room")?.execute([])?;
-            if unless_damaged(self.write_rows(&transaction, rows))?.is_none() {
-                transaction.execute_batch("ROLLBACK TO room")?;
-                stuck.insert(room);
-            }
-            transaction.prepare_cached("RELEASE room")?.execute([])?;
-        }
-        let kept = if is_last {
-            self.end_pass(&transaction, &stuck, upto)?
-        } else {
-            Vec::new()
-        };
-        transaction.commit()?;
-        if !kept.is_empty() {
-            self.last_commit += 1;
-            for key in kept {
-                if let Some(row) = self.rows.get_mut(&key) {
-                    row.commit = self.last_commit;
+        // A transaction that met damage takes no further write, so each room gets one of its own.
+        if unless_damaged(self.write_rows(db, slice))?.is_none() {
+            for rows in slice.chunk_by(is_same_room) {
+                if unless_damaged(self.write_rows(db, rows))?.is_none() {
+                    stuck.insert(rows[0].0);
                 }
             }
+        }
+        if is_last {
+            self.end_pass(db, &stuck, upto)?;
         }
         Ok(stuck)
     }
 
-    /// Writes rows of one room.
-    fn write_rows(&self, transaction: &Transaction<'_>, rows: &[Key]) -> rusqlite::Result<()> {
+    /// Writes rows in one transaction.
+    fn write_rows(&self, db: &mut Connection, rows: &[Key]) -> rusqlite::Result<()> {
+        let transaction = db.transaction()?;
+        for rows in rows.chunk_by(is_same_room) {
+            self.write_rows_of_room(&transaction, rows)?;
+        }
+        transaction.commit()
+    }
+
+    fn write_rows_of_room(
+        &self,
+        transaction: &Transaction<'_>,
+        rows: &[Key],
+    ) -> rusqlite::Result<()> {
         let mut insert = transaction.prepare_cached(
             "INSERT OR REPLACE INTO journal(room, seq, count, time, data)
              VALUES(?1, ?2, ?3, ?4, ?5)",
@@ -380,28 +390,39 @@ impl Tail {
         Ok(())
     }
 
-    /// Ends the commits up to `upto`. Rows of stuck rooms go into one more; gives their keys.
+    /// Ends the commits up to `upto`. Rows of stuck rooms go into one more.
     fn end_pass(
-        &self,
-        transaction: &Transaction<'_>,
+        &mut self,
+        db: &mut Connection,
         stuck: &BTreeSet<i64>,
         upto: i64,
-    ) -> rusqlite::Result<Vec<Key>> {
+    ) -> rusqlite::Result<()> {
         let kept: Vec<_> = self
             .stuck
             .union(stuck)
             .flat_map(|room| self.of_room(*room).map(|(seq, row)| ((*room, seq), row)))
             .filter(|(_, row)| row.commit <= upto)
             .collect();
+        let before = moved(db)?;
+        let transaction = db.transaction()?;
         if !kept.is_empty() {
             transaction.execute(
                 "INSERT INTO commits(id, data) VALUES(?1, ?2)",
                 params![self.last_commit + 1, encode(kept.iter().copied())],
             )?;
         }
-        set_moved(transaction, upto)?;
-        delete_upto(transaction, upto)?;
-        Ok(kept.into_iter().map(|(key, _)| key).collect())
+        set_moved(&transaction, upto)?;
+        transaction.commit()?;
+        let kept: Vec<_> = kept.into_iter().map(|(key, _)| key).collect();
+        if !kept.is_empty() {
+            self.last_commit += 1;
+        }
+        for key in kept {
+            if let Some(row) = self.rows.get_mut(&key) {
+                row.commit = self.last_commit;
+            }
+        }
+        delete_commits(db, before, upto)
     }
 
     fn stuck_bytes(&self) -> usize {
@@ -457,8 +478,9 @@ fn set_moved(db: &Connection, upto: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Deletes commits whose rows have moved. One that meets damage stays, and is not read again.
-fn delete_upto(db: &Connection, upto: i64) -> rusqlite::Result<()> {
+/// Deletes the commits after `before`, up to `upto`: their rows have moved. One that meets damage
+/// stays, and is not read again. In no transaction, since damage ends one.
+pub(super) fn delete_commits(db: &Connection, before: i64, upto: i64) -> rusqlite::Result<()> {
     let deleted = db
         .prepare_cached("DELETE FROM commits WHERE id <= ?1")?
         .execute([upto]);
@@ -466,15 +488,29 @@ fn delete_upto(db: &Connection, upto: i64) -> rusqlite::Result<()> {
         return Ok(());
     }
     let mut one = db.prepare_cached("DELETE FROM commits WHERE id = ?1")?;
-    let ids: Vec<i64> = {
-        let mut select = db.prepare("SELECT id FROM commits WHERE id <= ?1")?;
-        let found = select.query_map([upto], |row| row.get(0))?;
-        found.map_while(Result::ok).collect()
-    };
-    for id in ids {
+    for id in before + 1..=upto {
         unless_damaged(one.execute([id]))?;
     }
     Ok(())
+}
+
+/// Whether the table of commits has a page that cannot be walked over.
+pub(super) fn is_damaged_table(db: &Connection) -> rusqlite::Result<bool> {
+    let walked = db.query_row("SELECT count(*) FROM commits", [], |_| Ok(()));
+    Ok(unless_damaged(walked)?.is_none())
+}
+
+/// Gives the table of commits another name and makes an empty one. A table with damaged pages cannot
+/// be dropped: that would walk over them.
+pub(super) fn put_commits_aside(db: &Connection, id: i64) -> rusqlite::Result<()> {
+    db.execute_batch(&format!(
+        "ALTER TABLE commits RENAME TO commits_damaged_{id}; {}",
+        schema::COMMITS
+    ))
+}
+
+const fn is_same_room(one: &Key, other: &Key) -> bool {
+    one.0 == other.0
 }
 
 /// `None` when a page was damaged.

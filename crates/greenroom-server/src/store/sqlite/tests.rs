@@ -1,5 +1,7 @@
 //! What needs the store's inside: commits that fail, rows that move.
 
+mod upkeep;
+
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
