@@ -4,12 +4,12 @@
 //! writes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use greenroom_core::protocol::ClientMessage;
 use greenroom_core::registry::Instance;
-use greenroom_core::room::{Input, Room, StoreTask};
+use greenroom_core::room::{Input, StoreTask};
 use greenroom_core::store::StoreReply;
 use greenroom_service::{RoomId, SessionId};
 use tokio::sync::mpsc;
@@ -34,6 +34,8 @@ pub(crate) struct RoomCell {
     /// Mail that was put into the mailbox and not handed to the room yet: more than what stands in
     /// the mailbox, for the task may hold one and wait for its turn.
     mail_waiting: AtomicUsize,
+    /// The room has more sessions than are served at once. Set at the end of a turn.
+    is_large: AtomicBool,
     /// To the room's task.
     orders: mpsc::UnboundedSender<Order>,
 }
@@ -75,6 +77,7 @@ impl RoomCell {
             )),
             answers: Mutex::default(),
             mail_waiting: AtomicUsize::new(0),
+            is_large: AtomicBool::new(false),
             orders: orders.clone(),
         })
     }
@@ -87,12 +90,11 @@ impl RoomCell {
         messages: &mut Vec<ClientMessage>,
         at: Instant,
     ) -> Result<(), Busy> {
-        // What waits came before.
-        if self.mail_waiting.load(Ordering::Acquire) > 0 {
+        if !self.takes_at_once() {
             return Err(Busy);
         }
         self.turn_at_once(|turns| {
-            if !is_at_hand(&turns.room) {
+            if !turns.room.accepts() {
                 return Err(Busy);
             }
             turns.meters.heard(at);
@@ -106,9 +108,9 @@ impl RoomCell {
     /// Hands over mail in a turn of its own, if the room is small and stands idle.
     pub(crate) fn mail(&self, mail: Mail) -> Result<(), Mail> {
         let mut mail = Some(mail);
-        if self.mail_waiting.load(Ordering::Acquire) == 0 {
+        if self.takes_at_once() {
             let _ = self.turn_at_once(|turns| {
-                if is_at_hand(&turns.room)
+                if turns.room.accepts()
                     && let Some(mail) = mail.take()
                 {
                     turns.mail(mail);
@@ -117,6 +119,12 @@ impl RoomCell {
             });
         }
         mail.map_or(Ok(()), Err)
+    }
+
+    /// Whether who brings something may run a turn for it: in a small room, when nothing waits that
+    /// came before.
+    fn takes_at_once(&self) -> bool {
+        !self.is_large.load(Ordering::Relaxed) && self.mail_waiting.load(Ordering::Acquire) == 0
     }
 
     /// Hands over what is not of a session.
@@ -151,6 +159,10 @@ impl RoomCell {
     /// Ends a turn: says whether the room waits for answers. One that came during the turn, when it
     /// seemed that nobody does, may be what it waits for now.
     fn settle(&self, turns: &mut Turns) {
+        let is_large = turns.room.session_count() > TURN_AT_ONCE_SESSIONS_MAX;
+        if is_large != self.is_large.load(Ordering::Relaxed) {
+            self.is_large.store(is_large, Ordering::Relaxed);
+        }
         while !turns.ended {
             let mut answers = self.answers();
             answers.awaited = turns.room.awaits_store();
@@ -218,11 +230,6 @@ impl RoomCell {
     fn wait(&self) -> Option<MutexGuard<'_, Turns>> {
         self.turns.lock().ok()
     }
-}
-
-/// Whether somebody who brings something may run the room's turn.
-fn is_at_hand(room: &Room) -> bool {
-    room.accepts() && room.session_count() <= TURN_AT_ONCE_SESSIONS_MAX
 }
 
 /// Runs the turns of a room that nobody runs at once, from its load to its stop.

@@ -153,7 +153,7 @@ impl Turns {
                 Output::Stopped(why) => return self.stopped(&why),
             }
         }
-        self.seats.settle();
+        self.seats.settle(&self.edge);
         self.meters.turn_ends(&self.room);
         self.desk.count(self.room.session_count());
         self.set_alarm();
@@ -189,6 +189,7 @@ impl Turns {
             self.edge.waker.wake_at(at, self.id.clone());
         }
         self.desk.close(why);
+        self.seats.settle(&self.edge);
         self.seats.close_all(CloseReason::RoomFault);
         self.rooms.stopped(&self.id, self.instance, why);
     }

@@ -10,6 +10,7 @@ use greenroom_core::room::{Room, Taken};
 use greenroom_service::{Millis, SessionId};
 use tokio::sync::mpsc;
 
+use crate::edge::Edge;
 use crate::link::Conn;
 use crate::mail::Order;
 use crate::meters::Sent;
@@ -17,6 +18,10 @@ use crate::writer::Written;
 
 /// The most that is taken from a room for one write, in bytes: what a blocked peer costs.
 const WRITE_BYTES: usize = 64 << 10;
+
+/// So many members a turn writes to itself, and each helper of a large room's turn: above, writing
+/// would keep the worker from all that waits on it.
+const FLUSHED_AT_ONCE_MAX: usize = 128;
 
 /// A session's connection.
 struct Seat {
@@ -32,6 +37,10 @@ pub(crate) struct Seats {
     /// Where a blocked connection tells that it can write again.
     orders: mpsc::UnboundedSender<Order>,
     sent: Sent,
+    /// Members written to in this turn.
+    flushed: usize,
+    /// Those whose frames helpers of this turn write.
+    kept: Vec<Arc<Conn>>,
 }
 
 impl Seats {
@@ -40,6 +49,8 @@ impl Seats {
             seats: BTreeMap::new(),
             orders,
             sent: Sent::default(),
+            flushed: 0,
+            kept: Vec::new(),
         }
     }
 
@@ -85,6 +96,8 @@ impl Seats {
         let Some(seat) = self.seats.get_mut(&session) else {
             return;
         };
+        let later = self.flushed >= FLUSHED_AT_ONCE_MAX;
+        self.flushed += 1;
         while !seat.blocked {
             let taken = if seat.held.is_empty() {
                 room.take_frames(session, WRITE_BYTES, &mut seat.held)
@@ -94,8 +107,14 @@ impl Seats {
             if !seat.held.is_empty() {
                 seat.conn.wrote(now);
                 self.sent.add(seat.conn.protocol(), &seat.held);
-                match seat.conn.writer.write(&mut seat.held) {
+                let written = if later {
+                    seat.conn.writer.keep(&mut seat.held)
+                } else {
+                    seat.conn.writer.write(&mut seat.held)
+                };
+                match written {
                     Written::All => {}
+                    Written::Kept => self.kept.push(Arc::clone(&seat.conn)),
                     Written::Blocked => {
                         let orders = self.orders.clone();
                         // A room that ended meanwhile has nothing to write.
@@ -113,8 +132,16 @@ impl Seats {
         }
     }
 
-    /// The turn is over: hands the counts to the meters.
-    pub(crate) fn settle(&mut self) {
+    /// The turn is over: hands the counts to the meters, and what was kept to helpers, which run
+    /// wherever a worker is free.
+    pub(crate) fn settle(&mut self, edge: &Edge) {
         self.sent.settle();
+        self.flushed = 0;
+        let mut kept = std::mem::take(&mut self.kept);
+        while !kept.is_empty() {
+            let rest = kept.split_off(kept.len().min(FLUSHED_AT_ONCE_MAX));
+            let conns = std::mem::replace(&mut kept, rest);
+            edge.spawn(async move { conns.iter().for_each(|conn| conn.writer.push()) });
+        }
     }
 }

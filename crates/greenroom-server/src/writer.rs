@@ -33,6 +33,8 @@ use sink::{Mode, Sink};
 pub enum Written {
     /// They are with the operating system.
     All,
+    /// They are kept until [`ConnWriter::push`], which is due.
+    Kept,
     /// The socket is full. What was taken from the frames leaves later; write no more before
     /// the token given to [`ConnWriter::wait`] comes back.
     Blocked,
@@ -90,10 +92,17 @@ impl<W> ConnWriter<W> {
     /// [`Written::Blocked`]: so no more is kept than what one call gave.
     pub fn write(&self, frames: &mut Vec<Bytes>) -> Written {
         let mut state = self.lock();
-        match state.phase {
-            Phase::Open => {}
-            Phase::Blocked => return Written::Blocked,
-            Phase::Closing | Phase::Closed | Phase::Broken(_) => return Written::Closed,
+        let stuck = matches!(state.phase, Phase::Kept) && state.push().is_pending();
+        let refused = match state.phase {
+            Phase::Open => None,
+            Phase::Kept | Phase::Blocked => Some(Written::Blocked),
+            Phase::Closing | Phase::Closed | Phase::Broken(_) => Some(Written::Closed),
+        };
+        if let Some(refused) = refused {
+            if stuck {
+                wake(state);
+            }
+            return refused;
         }
         let result = state.sink.write_frames(frames, &mut Mode::Try);
         let result = match result {
@@ -119,6 +128,29 @@ impl<W> ConnWriter<W> {
         written
     }
 
+    /// Keeps `frames`, whole frames in their order, for a call of [`push`](Self::push) that follows
+    /// soon. Where something is kept or left over already this writes, as [`write`](Self::write)
+    /// does: so no more is kept than what one call gave.
+    pub fn keep(&self, frames: &mut Vec<Bytes>) -> Written {
+        let mut state = self.lock();
+        if !matches!(state.phase, Phase::Open) {
+            drop(state);
+            return self.write(frames);
+        }
+        std::mem::swap(&mut state.rest, frames);
+        state.phase = Phase::Kept;
+        Written::Kept
+    }
+
+    /// Writes what was kept, without blocking; what the socket does not take the
+    /// connection's task sends.
+    pub fn push(&self) {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Kept) && state.push().is_pending() {
+            wake(state);
+        }
+    }
+
     /// Leaves `token` to be handed out by [`flush_rest`](Self::flush_rest) once everything has
     /// left. Gives it back when that is so already, or the connection is closed: write again, and
     /// see. Each writer waits once at a time, so that there are no more tokens than sessions.
@@ -138,7 +170,7 @@ impl<W> ConnWriter<W> {
     /// connection is closing already.
     pub fn close(&self, frame: Bytes) {
         let mut state = self.lock();
-        if !matches!(state.phase, Phase::Open | Phase::Blocked) {
+        if !matches!(state.phase, Phase::Open | Phase::Kept | Phase::Blocked) {
             return;
         }
         state.rest.push(frame);
@@ -185,6 +217,8 @@ fn wake<W>(mut state: MutexGuard<'_, State<W>>) {
 enum Phase {
     /// Nothing is left over.
     Open,
+    /// Frames are kept for [`ConnWriter::push`]; nobody waits.
+    Kept,
     /// Frames are left over, or the transport holds bytes back.
     Blocked,
     /// As blocked, and the last frame left over is the close frame.
@@ -198,8 +232,8 @@ enum Phase {
 struct State<W> {
     sink: Sink,
     phase: Phase,
-    /// Frames left over; those that left are empty, the one behind may be a part. No heap when
-    /// open.
+    /// Frames left over or kept; those that left are empty, the one behind may be a part. No heap
+    /// when open.
     rest: Vec<Bytes>,
     /// Who waits for the rest to leave; empty unless blocked.
     waiting: Vec<W>,
@@ -212,7 +246,7 @@ impl<W> State<W> {
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Flushed<W>> {
         let result = match &mut self.phase {
             Phase::Open => Poll::Pending,
-            Phase::Blocked | Phase::Closing => self.drive(&mut Mode::Wait(cx)),
+            Phase::Kept | Phase::Blocked | Phase::Closing => self.drive(&mut Mode::Wait(cx)),
             Phase::Closed => Poll::Ready(Ok(())),
             Phase::Broken(error) => Poll::Ready(Err(told(error))),
         };
@@ -247,6 +281,16 @@ impl<W> State<W> {
             self.phase = Phase::Open;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes what was kept, as the socket takes it at once; pending when the task is to be woken.
+    fn push(&mut self) -> Poll<()> {
+        match self.drive(&mut Mode::Try) {
+            Poll::Ready(Ok(())) => return Poll::Ready(()),
+            Poll::Ready(Err(error)) => self.fail(Some(error)),
+            Poll::Pending => self.phase = Phase::Blocked,
+        }
+        Poll::Pending
     }
 
     fn fail(&mut self, error: Option<io::Error>) {

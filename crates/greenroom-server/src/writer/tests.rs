@@ -326,3 +326,53 @@ async fn rooms_that_write_at_once_do_not_mix_their_frames() {
     writer.close(Bytes::from_static(b"CLOSE"));
     task.await.unwrap();
 }
+
+#[tokio::test]
+async fn what_is_kept_leaves_with_a_push_and_in_its_order() {
+    for (name, (writer, mut peer)) in each().await {
+        let kept = |seed: usize| vec![Bytes::from(vec![seed as u8; 100])];
+        let mut sent = Vec::new();
+        for (seed, goes_on) in [
+            (|writer: &Writer| writer.push()) as fn(&Writer),
+            |writer| assert_eq!(writer.write(&mut vec![]), Written::All),
+            |writer| assert_eq!(writer.keep(&mut vec![]), Written::All),
+            |writer| writer.close(Bytes::from_static(b"CLOSE")),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let mut frames = kept(seed);
+            assert_eq!(writer.keep(&mut frames), Written::Kept, "{name}");
+            assert!(frames.is_empty(), "{name}");
+            sent.extend(kept(seed).concat());
+            goes_on(&writer);
+        }
+        sent.extend(b"CLOSE");
+        writer.push();
+        let closed = drain(&writer);
+        let mut got = Vec::new();
+        peer.read_to_end(&mut got).await.unwrap();
+        assert!(got == sent, "{name}");
+        assert!(matches!(closed.await.unwrap(), Flushed::Closed), "{name}");
+        assert_eq!(writer.keep(&mut kept(9)), Written::Closed, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_push_cannot_write_the_connections_task_does() {
+    for (name, (writer, mut peer)) in each().await {
+        let drained = drain(&writer);
+        tokio::task::yield_now().await;
+        let mut big = vec![Bytes::from(vec![7; 16 << 20])];
+        assert_eq!(writer.keep(&mut big), Written::Kept, "{name}");
+        writer.push();
+        let mut more = vec![Bytes::from_static(b"more")];
+        assert_eq!(writer.keep(&mut more), Written::Blocked, "{name}");
+        assert_eq!(writer.wait(1), None, "{name}");
+        expect(&mut peer, &vec![7; 16 << 20], name).await;
+        match drained.await.unwrap() {
+            Flushed::Drained(tokens) => assert_eq!(tokens, [1], "{name}"),
+            ended => panic!("{name}: {ended:?}"),
+        }
+    }
+}

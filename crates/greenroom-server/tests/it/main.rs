@@ -5,6 +5,8 @@
 
 mod codec;
 mod compression;
+mod large_room;
+mod peer;
 mod rest;
 mod store;
 #[cfg(feature = "tls")]
