@@ -243,6 +243,10 @@ pub(crate) async fn run(rooms: Arc<Rooms>, cell: Arc<RoomCell>, id: RoomId, inbo
     let turn_inputs_max = rooms.edge().policy().limits_of(&id).turn_inputs_max;
     let mut woken = Woken::Order(Order::Look);
     loop {
+        if cell.is_large.load(Ordering::Relaxed) {
+            // Those who are ready to bring something share the turn.
+            tokio::task::yield_now().await;
+        }
         let accepts = {
             let Some(mut turns) = cell.wait() else { break };
             turns.begin(mail.len());
