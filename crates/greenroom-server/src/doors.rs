@@ -145,7 +145,6 @@ fn let_in(
         app: Arc::clone(app),
         document: query_value(request.uri().query(), "doc").unwrap_or_default(),
         origin: origin_of(&request),
-        _place: place,
         limits: policy.limits_of(&room),
         room,
         protocol,
@@ -161,6 +160,8 @@ fn let_in(
     }
     let upgraded = hyper::upgrade::on(&mut request);
     app.edge().spawn(async move {
+        // Counts as a connection of its address for as long as it lasts.
+        let _place = place;
         let Ok(Ok(upgraded)) = tokio::time::timeout(UPGRADE_DEADLINE, upgraded).await else {
             return;
         };
@@ -197,8 +198,6 @@ struct Arrival {
     room: RoomId,
     document: String,
     origin: String,
-    /// Counts as a connection of its address while it lives.
-    _place: Option<Place>,
     protocol: Protocol,
     /// permessage-deflate was agreed on: the peer may send compressed messages.
     inflates: bool,

@@ -64,7 +64,7 @@ macro_rules! problem_codes {
 
 problem_codes! {
     400 "room_name": "The room's name is empty, too long, not UTF-8 or has control characters.";
-    400 "handshake": "Not a WebSocket handshake; also with 405, 426 and 505, as RFC 6455 and HTTP have it.";
+    400 "handshake": "Not a WebSocket handshake; with 426 when it asks for no upgrade, or for another version than 13.";
     400 "query": "A parameter of the query is missing or not one of those allowed; the detail names it.";
     400 "body": "The body is not what this request takes; the detail says where.";
     400 "document_name": "The document's name is too long.";

@@ -31,6 +31,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page))
         .route("/console", get(pages::console))
+        .method_not_allowed_fallback(rest::method_not_allowed)
         .merge(rest::router(&app));
     router = match app.settings().mode {
         Mode::Dev => router

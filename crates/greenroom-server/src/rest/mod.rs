@@ -123,7 +123,8 @@ fn description() -> utoipa::openapi::OpenApi {
     description
 }
 
-async fn method_not_allowed() -> Response {
+/// What a path answers that is there and does not know the method.
+pub(crate) async fn method_not_allowed() -> Response {
     let detail = "this path knows other methods; see the header `Allow`";
     let status = StatusCode::METHOD_NOT_ALLOWED;
     Problem::new(status, "method_not_allowed", detail).into_response()

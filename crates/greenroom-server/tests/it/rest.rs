@@ -3,6 +3,7 @@
 mod documents;
 mod export;
 mod overview;
+mod refusals;
 mod rooms;
 mod sign_in;
 
@@ -102,6 +103,11 @@ impl TestServer {
     }
 
     fn mint(&self, rooms: Vec<Grant>, admin: bool) -> String {
+        self.mint_until(rooms, admin, 1 << 40)
+    }
+
+    /// A token that ends then.
+    pub(crate) fn mint_until(&self, rooms: Vec<Grant>, admin: bool, exp: u64) -> String {
         let claims = Claims {
             sub: "ada".into(),
             name: None,
@@ -109,7 +115,7 @@ impl TestServer {
             rooms,
             iat: 1,
             nbf: None,
-            exp: 1 << 40,
+            exp,
             admin,
             jti: None,
         };
