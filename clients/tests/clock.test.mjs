@@ -49,6 +49,9 @@ test("no jump of the wall clock closes anybody or changes the order", async (t) 
   for (const hours of [24, -24, -1, 0, 1, 24 * 365, 0]) {
     clock.jump(all.server, hours * HOUR_MS);
     await goesOn(all, `[${hours} h]`);
+    const page = await (await fetch(all.server.url("http", "/metrics"))).text();
+    const [, told] = /^greenroom_clock_offset_seconds (\S+)$/m.exec(page);
+    assert.ok(Math.abs(Number(told) - hours * 3_600) < 600, `${told} s after ${hours} h`);
   }
   // What is journaled stays in order when the next process starts in the past.
   const told = all.counter.highest;

@@ -1,5 +1,8 @@
 //! What `dev` and `serve` are to do: the one place where options become settings.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

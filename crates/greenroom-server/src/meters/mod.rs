@@ -21,6 +21,8 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::edge::{Edge, wall_ms};
 use crate::store::Health;
+#[cfg(test)]
+pub(crate) use family::Collect;
 pub(crate) use family::{Counter, Family, Gauge, Histogram, Reading};
 pub use reference::reference;
 pub(crate) use room::RoomMeters;

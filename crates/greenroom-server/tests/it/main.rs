@@ -6,6 +6,7 @@
 mod codec;
 mod compression;
 mod large_room;
+mod limits;
 mod peer;
 mod rest;
 mod store;

@@ -1,3 +1,5 @@
+mod reached;
+
 use super::document::Document;
 use super::environment::Environment;
 use super::excerpt::excerpt;

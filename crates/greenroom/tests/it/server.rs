@@ -76,7 +76,7 @@ impl Running {
 
     /// Ends it, and gives everything that it said since it was ready, log lines included.
     #[cfg(unix)]
-    fn log(mut self) -> String {
+    pub(crate) fn log(mut self) -> String {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", "TERM", &pid]).status();
         assert!(sent.unwrap().success());

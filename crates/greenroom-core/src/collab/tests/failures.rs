@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::close_reason::CloseReason;
+use crate::collab::doc::ask::Ask;
 use crate::room::RoomState;
+use crate::room::request::{ContentRequest, Reply, Request};
 use crate::store::envelope::{Record, RecordKind, encode_row, seal_snapshot};
 use crate::store::{
     Append, MetaChange, NodeId, Part, Snapshot, StoreError, StoreReply, StoreRequest,
@@ -320,6 +322,10 @@ fn a_lagging_reader_hears_of_what_was_set_aside() {
     assert!(heard.contains(&raw), "{heard:?}");
 }
 
+fn text_of(document: &str) -> Request {
+    Request::Content(ContentRequest::Document(document.into(), Ask::Text(None)))
+}
+
 #[test]
 fn a_document_whose_job_is_lost_is_served_as_it_is_and_closes_nobody() {
     let mut room = room();
@@ -341,6 +347,12 @@ fn a_document_whose_job_is_lost_is_served_as_it_is_and_closes_nobody() {
     assert_eq!(bob.hear(&mut room).text(), "one two three");
     let mut dan = Editor::join(&mut room, 4, "");
     assert_eq!(dan.hear(&mut room).text(), "one two three");
+    // Who asks for its content is told that nobody can say.
+    let id = room.ask("op", text_of(""));
+    let Some(Reply::Refused(refuse)) = room.reply(id) else {
+        panic!("it is answered")
+    };
+    assert_eq!(refuse.code, "document_unreadable");
     // Built anew it is whole again.
     room.advance(200);
     room.unload();

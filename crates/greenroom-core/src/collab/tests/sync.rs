@@ -204,6 +204,19 @@ fn a_document_is_compacted_when_it_has_grown_and_loads_from_the_snapshot() {
 }
 
 #[test]
+fn a_document_is_compacted_by_its_bytes_as_well() {
+    for (bytes_min, is_due) in [(200, true), (2_000, false)] {
+        let mut room = room_with(limits(|l| l.compact_bytes_min = bytes_min));
+        let ada = Editor::join(&mut room, 1, "");
+        let snapshots = puts(&mut room, |room| {
+            ada.write(room, &"x".repeat(300));
+            room.advance(100);
+        });
+        assert_eq!(!snapshots.is_empty(), is_due, "{bytes_min}");
+    }
+}
+
+#[test]
 fn a_quiet_document_does_not_hold_on_to_the_journal() {
     let mut room = room_with(limits(|l| l.compact_updates_max = 10));
     let quiet = Editor::join(&mut room, 1, "quiet");

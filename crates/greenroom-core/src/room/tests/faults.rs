@@ -130,6 +130,25 @@ fn who_is_to_blame_decides_about_quarantine() {
 }
 
 #[test]
+fn faults_are_counted_together_within_their_window() {
+    for (window_ms, quarantined) in [(10, false), (1_000, true)] {
+        let limits = Limits {
+            fault_window_ms: window_ms,
+            ..Limits::default()
+        };
+        let mut room = probe_with(&[], limits);
+        let _stays = room.join("zoe");
+        for who in ["ada", "bob", "cleo"] {
+            let peer = room.join(who);
+            room.send(peer, "fault");
+            room.advance(20);
+        }
+        let stopped = matches!(room.stopped(), Some(Stopped::Quarantined(_)));
+        assert_eq!(stopped, quarantined, "{window_ms}");
+    }
+}
+
+#[test]
 fn a_quarantined_room_closes_everybody_and_writes_nothing_more() {
     let mut room = probe(&[]);
     let zoe = room.join("zoe");

@@ -275,3 +275,13 @@ fn those_who_watch_are_told_what_happens() {
     room.join("unseen");
     assert_eq!(room.seen(), []);
 }
+
+#[test]
+fn a_deletion_that_finds_another_owner_is_refused() {
+    let mut room = probe(&[]);
+    let made = room.ask("op", Request::Create(None));
+    assert_eq!(room.reply(made), Some(Reply::Created(true)));
+    room.fail_store(StoreError::Held(crate::store::NodeId(2)));
+    let id = room.ask("op", Request::Delete);
+    assert_eq!(refused(room.reply(id)), "moved");
+}

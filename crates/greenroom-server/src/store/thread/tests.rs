@@ -7,6 +7,8 @@ use greenroom_core::store::{Level, NodeId, StoreError, StoreReply, StoreRequest}
 use greenroom_service::{Millis, RoomId};
 
 use super::{StoreThread, ThreadLimits};
+use crate::meters::Collect as _;
+use crate::meters::table;
 use crate::store::{Engine, Health};
 
 /// The memory model; it tells how large each batch is and waits to be let into it.
@@ -170,6 +172,11 @@ fn a_panic_of_the_store_answers_everybody() {
     assert!(is_io(replies.recv()));
     let health = thread.handle().health();
     assert!(health.read_only.is_some());
+    thread.handle().read_meters();
+    let mut page = String::new();
+    table::STORE_POISONED.render(&mut page);
+    let shown = "greenroom_store_poisoned{store=\"memory\"} 1\n";
+    assert!(page.contains(shown), "{page}");
     let later = thread.handle().clone();
     let sender = reply.clone();
     later

@@ -267,6 +267,25 @@ fn what_a_newer_state_replaced_is_counted() {
 }
 
 #[test]
+fn the_pause_is_the_tick_or_what_the_hearers_take_of_the_bandwidth() {
+    let pause = |hearers: usize, tick_ms: u64, bytes_per_s: usize| {
+        let mut t = table(&["ada"]);
+        t.limits.presence_tick_ms = tick_ms;
+        t.limits.presence_bytes_per_s_max = bytes_per_s;
+        t.announce(0, &[(1, 0, "{}")]);
+        t.table.changed([1]);
+        let told = t.table.tell(t.now, hearers, &t.limits).unwrap();
+        t.table.changed([1]);
+        let due = t.table.poll_timeout().unwrap();
+        (due.since(t.now), (told.len() * hearers) as u64)
+    };
+    assert_eq!(pause(1, 25, 1_000_000).0, 25);
+    let (waited, bytes) = pause(100, 25, 1_000);
+    assert_eq!(waited, bytes);
+    assert!(waited > 25, "{waited}");
+}
+
+#[test]
 fn updates_are_read_with_limits() {
     let limits = Limits {
         awareness_entries_max: 2,
