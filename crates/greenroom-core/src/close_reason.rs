@@ -8,19 +8,30 @@ pub enum Protocol {
     Yjs,
     /// A service's raw frames on `/ws/room`.
     Raw,
+    /// Hocuspocus on `/hocuspocus`: many sessions on one connection.
+    Hocuspocus,
 }
 
 impl Protocol {
     /// Every protocol, in the order of their numbers.
-    pub const ALL: [Self; 2] = [Self::Yjs, Self::Raw];
+    pub const ALL: [Self; 3] = [Self::Yjs, Self::Raw, Self::Hocuspocus];
 
     /// Whether a peer still holds what it sent, and sends it again when it is asked: then a lost
     /// write costs it nothing and it stays connected.
     #[must_use]
     pub const fn resends(self) -> bool {
         match self {
-            Self::Yjs => true,
+            Self::Yjs | Self::Hocuspocus => true,
             Self::Raw => false,
+        }
+    }
+
+    /// Whether a peer is told of each of its writes that it is on stable storage.
+    #[must_use]
+    pub const fn acknowledges(self) -> bool {
+        match self {
+            Self::Hocuspocus => true,
+            Self::Yjs | Self::Raw => false,
         }
     }
 
@@ -30,6 +41,7 @@ impl Protocol {
         match self {
             Self::Yjs => "yjs",
             Self::Raw => "raw",
+            Self::Hocuspocus => "hocuspocus",
         }
     }
 }
@@ -61,6 +73,8 @@ pub enum CloseReason {
     RoomFull,
     /// The room faulted, cannot be loaded, or holds this sender off.
     RoomFault,
+    /// The peer sent more than may wait for rooms that do not take it yet.
+    Overrun,
 }
 
 /// What a peer that is closed should do.
@@ -87,7 +101,7 @@ pub struct Close {
 
 impl CloseReason {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Shutdown,
         Self::Slow,
         Self::Malformed,
@@ -100,6 +114,7 @@ impl CloseReason {
         Self::Moved,
         Self::RoomFull,
         Self::RoomFault,
+        Self::Overrun,
     ];
 
     /// The word for logs and metrics.
@@ -118,6 +133,7 @@ impl CloseReason {
             Self::Moved => "moved",
             Self::RoomFull => "room_full",
             Self::RoomFault => "room_fault",
+            Self::Overrun => "overrun",
         }
     }
 
@@ -132,6 +148,7 @@ impl CloseReason {
         let code = match protocol {
             Protocol::Yjs => self.yjs_code(),
             Protocol::Raw => self.raw_code(),
+            Protocol::Hocuspocus => self.hocuspocus_code(),
         };
         Close {
             code,
@@ -152,6 +169,21 @@ impl CloseReason {
             Self::Moved => 4502,
             Self::RoomFull => 4503,
             Self::RoomFault => 4504,
+            Self::Overrun => 4505,
+        }
+    }
+
+    // The codes of Hocuspocus where it has one. Its provider comes back after each of them: what is
+    // to stay away is told so by a message about the one document instead.
+    const fn hocuspocus_code(self) -> u16 {
+        match self {
+            Self::Shutdown => 1012,
+            Self::TooLarge => 1009,
+            Self::Slow | Self::Moved | Self::RoomFull | Self::RoomFault | Self::Overrun => 4205,
+            Self::Malformed => 4400,
+            Self::Unauthenticated | Self::Expired => 4401,
+            Self::Forbidden | Self::Kicked => 4403,
+            Self::Deleted => 4404,
         }
     }
 
@@ -171,14 +203,18 @@ impl CloseReason {
             Self::Moved => 4011,
             Self::RoomFull => 4005,
             Self::RoomFault => 4012,
+            Self::Overrun => 4013,
         }
     }
 
     const fn retry(self) -> Retry {
         match self {
-            Self::Shutdown | Self::Slow | Self::Moved | Self::RoomFull | Self::RoomFault => {
-                Retry::Again
-            }
+            Self::Shutdown
+            | Self::Slow
+            | Self::Moved
+            | Self::RoomFull
+            | Self::RoomFault
+            | Self::Overrun => Retry::Again,
             Self::Expired => Retry::NewToken,
             Self::Malformed
             | Self::TooLarge
@@ -203,6 +239,9 @@ impl CloseReason {
             Self::Moved => "moved: the room is on another node, connect again",
             Self::RoomFull => "room_full: the room has all the connections it may have",
             Self::RoomFault => "room_fault: the room cannot serve you now, try later",
+            Self::Overrun => {
+                "overrun: too much was sent before a room could take it, connect again"
+            }
         }
     }
 }
@@ -225,6 +264,8 @@ mod tests {
             let raw = reason.close(Protocol::Raw).code;
             let stays_away = raw == 4001 || raw >= 4900;
             assert_eq!(stays_away, permanent, "{reason:?} on raw: {raw}");
+            let hocuspocus = reason.close(Protocol::Hocuspocus).code;
+            assert!(![4408, 4429].contains(&hocuspocus));
             let new_token = (4100..4200).contains(&raw);
             assert_eq!(new_token, reason.retry() == Retry::NewToken);
         }
@@ -239,24 +280,26 @@ mod tests {
                     r.name(),
                     r.close(Protocol::Yjs).code,
                     r.close(Protocol::Raw).code,
+                    r.close(Protocol::Hocuspocus).code,
                 )
             })
             .collect();
         assert_eq!(
             codes,
             [
-                ("shutdown", 1012, 1012),
-                ("slow", 4500, 4010),
-                ("malformed", 4400, 4900),
-                ("too_large", 4400, 4901),
-                ("unauthenticated", 4401, 4001),
-                ("expired", 4501, 4109),
-                ("forbidden", 4403, 4903),
-                ("deleted", 4404, 4904),
-                ("kicked", 4403, 4905),
-                ("moved", 4502, 4011),
-                ("room_full", 4503, 4005),
-                ("room_fault", 4504, 4012),
+                ("shutdown", 1012, 1012, 1012),
+                ("slow", 4500, 4010, 4205),
+                ("malformed", 4400, 4900, 4400),
+                ("too_large", 4400, 4901, 1009),
+                ("unauthenticated", 4401, 4001, 4401),
+                ("expired", 4501, 4109, 4401),
+                ("forbidden", 4403, 4903, 4403),
+                ("deleted", 4404, 4904, 4404),
+                ("kicked", 4403, 4905, 4403),
+                ("moved", 4502, 4011, 4205),
+                ("room_full", 4503, 4005, 4205),
+                ("room_fault", 4504, 4012, 4205),
+                ("overrun", 4505, 4013, 4205),
             ]
         );
     }
@@ -264,7 +307,7 @@ mod tests {
     #[test]
     fn reasons_fit_a_close_frame() {
         for reason in CloseReason::ALL {
-            let text = reason.close(Protocol::Yjs).text;
+            let text = reason.text();
             assert!(text.len() <= 123 && text.starts_with(reason.name()));
         }
     }

@@ -194,6 +194,17 @@ limits! {
     /// A `/yjs` peer gets some message at least this often: its watchdog ends a connection that
     /// was silent for 30 s, and counts no ping.
     yjs_keep_alive_ms: u64 = 20_000, in 1_000 => 30_000;
+    /// What waits on one `/hocuspocus` connection for sessions that are not let in yet, and again for
+    /// sessions whose room takes nothing more just now.
+    hocuspocus_queue_bytes_max: usize = 5 << 20, in 64 << 10 => 1 << 30;
+    /// Messages that wait there, in the same two ways.
+    hocuspocus_queue_messages_max: usize = 1_000, in 10 => 1_000_000;
+    /// Sessions of one `/hocuspocus` connection that wait to be let in.
+    hocuspocus_pending_max: usize = 100, in 1 => 10_000;
+    /// Sessions of one `/hocuspocus` connection.
+    hocuspocus_sessions_max: usize = 1_000, in 1 => 100_000;
+    /// A `/hocuspocus` connection has to show a good token for one document within this.
+    hocuspocus_token_ms: u64 = 60_000, in 1_000 => 600_000;
     /// Handshakes per second that a server answers which starts on rooms that were there before: all
     /// who were in them come back at once. Excess is answered later, in the order of arrival.
     handshakes_per_s_max: u32 = 250, in 1 => 100_000;
@@ -291,6 +302,15 @@ fixed_limits! {
     /// An awareness entry that its owner did not renew for this long is removed: what every Yjs peer
     /// does on its own (y-protocols 1.0.7, `outdatedTimeout`).
     AWARENESS_EXPIRY_MS: u64 = 30_000;
+    /// The address of a session on a `/hocuspocus` connection: a room's name and a word of the peer's.
+    HOCUSPOCUS_ADDRESS_BYTES_MAX: usize = 256;
+    /// Receipts that wait for one session, whether for the store or for the peer to read.
+    RECEIPTS_MAX: usize = 10_000;
+    /// Questions to one session for what it has more that it did not answer: older ones are forgotten.
+    QUESTIONS_MAX: usize = 100;
+    /// A peer on `/hocuspocus` is asked for a new token so long before its token ends, but not before
+    /// half of the time is over.
+    TOKEN_ASKED_MS: u64 = 30_000;
     /// A removed awareness entry is remembered for this long, so that a late echo does not revive it.
     AWARENESS_TOMBSTONE_MS: u64 = 60_000;
     /// A server that starts on rooms that were there before paces handshakes (`handshakes_per_s_max`)

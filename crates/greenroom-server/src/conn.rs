@@ -26,10 +26,10 @@ use crate::writer::Flushed;
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// RFC 6455, section 7.4.1: message too big.
-const CODE_TOO_LARGE: u16 = 1009;
+pub(crate) const CODE_TOO_LARGE: u16 = 1009;
 
 /// RFC 6455, section 7.4.1: no close frame came. Never sent, only counted.
-const CODE_GONE: u16 = 1006;
+pub(crate) const CODE_GONE: u16 = 1006;
 
 /// Items of one read, and messages of one frame, for which room is kept until the next: a burst
 /// must not cost its connection memory for ever.
@@ -88,7 +88,7 @@ pub(crate) async fn turn_away(conn: &Conn, mut reader: ConnReader, reason: Close
 
 /// Sends what is left, the close frame last, and hears the peer out: a socket that is closed with
 /// unread bytes in it resets the connection, and the close frame may be lost by that.
-async fn finish(conn: &Conn, reader: &mut ConnReader) {
+pub(crate) async fn finish(conn: &Conn, reader: &mut ConnReader) {
     let closing = async {
         while let Flushed::Drained(_) = conn.writer.flush_rest().await {}
         let mut unheard = Vec::new();
@@ -325,10 +325,10 @@ impl ConnTask {
 }
 
 /// Counts open connections.
-struct OpenGauge(&'static Meters);
+pub(crate) struct OpenGauge(&'static Meters);
 
 impl OpenGauge {
-    fn new(protocol: Protocol) -> Self {
+    pub(crate) fn new(protocol: Protocol) -> Self {
         let meters = meters::of(protocol);
         meters.opened.increment(1);
         meters.connections.add(1.0);

@@ -23,12 +23,13 @@ use tokio_rustls::server::TlsStream;
 
 use crate::app::App;
 use crate::auth::{Identity, subprotocol_answer, token_of};
-use crate::codec::{CodecLimits, Decoder, Upgrade, negotiate, upgrade};
+use crate::codec::{Agreed, CodecLimits, Decoder, Upgrade, negotiate, upgrade};
 use crate::conn::{self, ConnTask};
-use crate::crowd::Place;
+use crate::crowd::{Full, Place};
 use crate::edge::wall_ms;
 use crate::link::{Conn, Resume};
 use crate::meters::table;
+use crate::multiplex::{self, Peer};
 use crate::pace::Crowded;
 use crate::problem::problem;
 use crate::proxies::Client;
@@ -53,17 +54,91 @@ pub(crate) async fn raw(State(app): State<Arc<App>>, request: Request) -> Respon
 /// Answers a handshake. What is wrong with the request itself is said by HTTP; what a client must
 /// not retry is said by a close code, because a page cannot see why a handshake was refused.
 async fn open(app: &Arc<App>, request: Request, prefix: &str, protocol: Protocol) -> Response {
-    let (upgrade, room) = match knock(app, &request, prefix) {
+    let knocked = knock(app, &request)
+        .and_then(|upgrade| room_of(&request, prefix).map(|room| (upgrade, room)));
+    let (upgrade, room) = match knocked {
         Ok(wanted) => wanted,
         Err(refused) => return *refused,
     };
-    let place = client_of(&request).map(|client| app.crowd.enter(client.ip));
-    let Ok(place) = place.transpose() else {
+    let Ok(place) = place_of(app, &request) else {
         return one_too_many();
     };
     match app.pace.turn().await {
         Ok(()) => let_in(app, request, protocol, upgrade, room, place),
         Err(Crowded) => come_again(),
+    }
+}
+
+/// `/hocuspocus`: Hocuspocus. Which rooms are wanted, and with which tokens, is said later.
+pub(crate) async fn hocuspocus(State(app): State<Arc<App>>, mut request: Request) -> Response {
+    let upgrade = match knock(&app, &request) {
+        Ok(upgrade) => upgrade,
+        Err(refused) => return *refused,
+    };
+    let Ok(place) = place_of(&app, &request) else {
+        return one_too_many();
+    };
+    if let Err(Crowded) = app.pace.turn().await {
+        return come_again();
+    }
+    let policy = app.policy();
+    let agreed = negotiate(request.headers()).filter(|_| policy.compression);
+    let limits = Arc::clone(&policy.limits);
+    let token = token_of(request.headers(), request.uri().query());
+    let origin = origin_of(&request);
+    let (response, upgraded) = answer(&mut request, upgrade, agreed.as_ref());
+    let task_app = Arc::clone(&app);
+    app.edge().spawn(async move {
+        let Ok(Ok(upgraded)) = tokio::time::timeout(UPGRADE_DEADLINE, upgraded).await else {
+            return;
+        };
+        let decoder = decoder(limits.yjs_frame_bytes_max, &limits, agreed.is_some());
+        let (writer, reader, early) = halves(upgraded, decoder);
+        let deflates = agreed.is_some_and(|agreed| agreed.deflates);
+        let peer = Peer {
+            token,
+            origin,
+            deflates,
+            _place: place,
+        };
+        multiplex::run(task_app, writer, reader, limits, peer, early).await;
+    });
+    response
+}
+
+/// Counts as a connection of its address from now on.
+fn place_of(app: &App, request: &Request) -> Result<Option<Place>, Full> {
+    let place = client_of(request).map(|client| app.crowd.enter(client.ip));
+    place.transpose()
+}
+
+/// Answers a handshake: the answer, and where the connection will be.
+fn answer(
+    request: &mut Request,
+    mut upgrade: Upgrade,
+    agreed: Option<&Agreed>,
+) -> (Response, hyper::upgrade::OnUpgrade) {
+    upgrade.extension = agreed.map(|agreed| agreed.answer.clone());
+    let mut response = upgrade.response(Body::empty());
+    if let Some(chosen) = chosen_subprotocol(request.headers()) {
+        response
+            .headers_mut()
+            .insert(http::header::SEC_WEBSOCKET_PROTOCOL, chosen);
+    }
+    (response, hyper::upgrade::on(request))
+}
+
+/// Reads messages of at most so many bytes; `inflates` when the peer may compress them.
+fn decoder(message_bytes_max: usize, limits: &Limits, inflates: bool) -> Decoder {
+    let codec_limits = CodecLimits {
+        message_bytes_max,
+        frame_bytes_max: message_bytes_max,
+        fragments_max: limits.frame_fragments_max,
+    };
+    if inflates {
+        Decoder::inflating(codec_limits)
+    } else {
+        Decoder::new(codec_limits)
     }
 }
 
@@ -84,9 +159,9 @@ fn come_again() -> Response {
     response
 }
 
-/// What can be said of a handshake by itself: whether it is one, whether its page may, which room.
-/// Boxed, since a response is large.
-fn knock(app: &App, request: &Request, prefix: &str) -> Result<(Upgrade, RoomId), Box<Response>> {
+/// What can be said of a handshake by itself: whether it is one, whether its page may. Boxed, since a
+/// response is large.
+fn knock(app: &App, request: &Request) -> Result<Upgrade, Box<Response>> {
     let upgrade = match upgrade(
         request.method(),
         request.version(),
@@ -107,10 +182,15 @@ fn knock(app: &App, request: &Request, prefix: &str) -> Result<(Upgrade, RoomId)
         let refused = problem(StatusCode::FORBIDDEN, "origin", &detail);
         return Err(Box::new(refused));
     }
+    Ok(upgrade)
+}
+
+/// The room that a handshake asks for.
+fn room_of(request: &Request, prefix: &str) -> Result<RoomId, Box<Response>> {
     let path = request.uri().path();
     let named = path.strip_prefix(prefix).unwrap_or_default();
     match RoomId::new(&percent_decode(named)) {
-        Ok(room) => Ok((upgrade, room)),
+        Ok(room) => Ok(room),
         Err(error) => {
             let refused = problem(StatusCode::BAD_REQUEST, "room_name", &error.to_string());
             Err(Box::new(refused))
@@ -123,13 +203,12 @@ fn let_in(
     app: &Arc<App>,
     mut request: Request,
     protocol: Protocol,
-    mut upgrade: Upgrade,
+    upgrade: Upgrade,
     room: RoomId,
     place: Option<Place>,
 ) -> Response {
     let policy = app.policy();
     let agreed = negotiate(request.headers()).filter(|_| policy.compression);
-    upgrade.extension = agreed.as_ref().map(|agreed| agreed.answer.clone());
     let token = token_of(request.headers(), request.uri().query());
     let identity = policy.authenticate(token.as_deref(), &room, wall_ms() / 1_000);
     let identity = identity.map_err(|error| {
@@ -141,10 +220,15 @@ fn let_in(
         (Kind::Collab, Protocol::Yjs) | (Kind::Service(_), Protocol::Raw) => Ok(()),
         _ => Err(CloseReason::Forbidden),
     };
+    let (document, origin) = (
+        query_value(request.uri().query(), "doc").unwrap_or_default(),
+        origin_of(&request),
+    );
+    let (response, upgraded) = answer(&mut request, upgrade, agreed.as_ref());
     let arrival = Box::new(Arrival {
         app: Arc::clone(app),
-        document: query_value(request.uri().query(), "doc").unwrap_or_default(),
-        origin: origin_of(&request),
+        document,
+        origin,
         limits: policy.limits_of(&room),
         room,
         protocol,
@@ -152,13 +236,6 @@ fn let_in(
         deflates: agreed.is_some_and(|agreed| agreed.deflates),
         identity: identity.and_then(|identity| right_door.map(|()| identity)),
     });
-    let mut response = upgrade.response(Body::empty());
-    if let Some(chosen) = chosen_subprotocol(request.headers()) {
-        response
-            .headers_mut()
-            .insert(http::header::SEC_WEBSOCKET_PROTOCOL, chosen);
-    }
-    let upgraded = hyper::upgrade::on(&mut request);
     app.edge().spawn(async move {
         // Counts as a connection of its address for as long as it lasts.
         let _place = place;
@@ -218,16 +295,7 @@ impl Arrival {
             Protocol::Yjs => limits.yjs_frame_bytes_max,
             _ => limits.native_frame_bytes_max,
         };
-        let codec_limits = CodecLimits {
-            message_bytes_max,
-            frame_bytes_max: message_bytes_max,
-            fragments_max: limits.frame_fragments_max,
-        };
-        let decoder = if self.inflates {
-            Decoder::inflating(codec_limits)
-        } else {
-            Decoder::new(codec_limits)
-        };
+        let decoder = decoder(message_bytes_max, limits, self.inflates);
         let (writer, reader, early) = halves(upgraded, decoder);
         let conn = Arc::new(Conn::new(
             writer,
@@ -251,10 +319,7 @@ impl Arrival {
                 return None;
             }
         };
-        let expires = identity.expires_at_unix_s.map(|at| {
-            let left_ms = at.saturating_mul(1_000).saturating_sub(wall_ms());
-            Instant::now() + Duration::from_millis(left_ms.min(u64::from(u32::MAX)))
-        });
+        let expires = end_of(&identity);
         let n = self.app.next_connection();
         let hello = Box::new(Hello {
             conn: ConnId {
@@ -265,6 +330,7 @@ impl Arrival {
             rights: identity.rights,
             protocol: self.protocol,
             document: self.document,
+            address: String::new(),
             deflate: self.deflates,
             origin: self.origin,
         });
@@ -273,7 +339,15 @@ impl Arrival {
     }
 }
 
-fn reason_of(refused: Refused) -> CloseReason {
+/// When the credential of `identity` ends.
+pub(crate) fn end_of(identity: &Identity) -> Option<Instant> {
+    identity.expires_at_unix_s.map(|at| {
+        let left_ms = at.saturating_mul(1_000).saturating_sub(wall_ms());
+        Instant::now() + Duration::from_millis(left_ms.min(u64::from(u32::MAX)))
+    })
+}
+
+pub(crate) fn reason_of(refused: Refused) -> CloseReason {
     match refused {
         Refused::Unavailable => CloseReason::RoomFault,
         Refused::Moved => CloseReason::Moved,

@@ -20,6 +20,7 @@ mod link;
 mod listen;
 mod mail;
 mod meters;
+mod multiplex;
 mod overview;
 mod pace;
 mod pages;

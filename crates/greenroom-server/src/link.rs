@@ -5,13 +5,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bytes::Bytes;
 use greenroom_core::close_reason::{Close, CloseReason, Protocol};
 use greenroom_core::protocol::websocket;
-use greenroom_service::Millis;
+use greenroom_service::{Millis, SessionId};
+use tokio::sync::mpsc;
 
 use crate::meters;
 use crate::writer::ConnWriter;
 
 /// Left with a connection that is blocked: called when it can write again.
 pub(crate) type Resume = Box<dyn FnOnce() + Send>;
+
+/// A room has ended one of several sessions of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ending {
+    /// It was never let in.
+    TurnedAway(SessionId, CloseReason),
+    /// It was in the room.
+    Closed(SessionId, CloseReason),
+}
 
 /// The shared half of a connection.
 pub(crate) struct Conn {
@@ -21,6 +31,9 @@ pub(crate) struct Conn {
     written_ms: AtomicU64,
     /// Its end was counted.
     counted: AtomicBool,
+    /// Where a connection of several sessions hears that one has ended. Unbounded by type; each
+    /// session ends once.
+    endings: Option<mpsc::UnboundedSender<Ending>>,
 }
 
 impl Conn {
@@ -30,6 +43,34 @@ impl Conn {
             protocol,
             written_ms: AtomicU64::new(now.0),
             counted: AtomicBool::new(false),
+            endings: None,
+        }
+    }
+
+    /// Of several sessions; where it is told which of them have ended.
+    pub(crate) fn with_endings(self) -> (Self, mpsc::UnboundedReceiver<Ending>) {
+        let (endings, ended) = mpsc::unbounded_channel();
+        let conn = Self {
+            endings: Some(endings),
+            ..self
+        };
+        (conn, ended)
+    }
+
+    /// Ends a session: with its connection, if that carries no others.
+    pub(crate) fn close_session(&self, session: SessionId, reason: CloseReason) {
+        match &self.endings {
+            // A connection that is gone needs to hear nothing.
+            Some(endings) => drop(endings.send(Ending::Closed(session, reason))),
+            None => self.close(reason),
+        }
+    }
+
+    /// As [`Self::close_session`], of one that was never let in.
+    pub(crate) fn turn_away(&self, session: SessionId, reason: CloseReason) {
+        match &self.endings {
+            Some(endings) => drop(endings.send(Ending::TurnedAway(session, reason))),
+            None => self.close(reason),
         }
     }
 

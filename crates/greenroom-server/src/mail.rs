@@ -10,7 +10,7 @@ use greenroom_core::room::Drain;
 use greenroom_core::room::job::{ComputeId, JobDone};
 use greenroom_core::room::request::{Caller, Reply, Request};
 use greenroom_core::room::session::Hello;
-use greenroom_service::{Millis, SessionId, TaskId, TaskResult};
+use greenroom_service::{Millis, Rights, SessionId, TaskId, TaskResult};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -22,6 +22,8 @@ use crate::link::Conn;
 pub(crate) enum Mail {
     Join(SessionId, Box<Hello>, Arc<Conn>),
     Message(SessionId, Box<Heard>),
+    /// A session showed a new credential, which gives it these rights.
+    Renew(SessionId, Rights),
     Leave(SessionId),
     /// A request of somebody who is not in the room, and where the answer is waited for.
     Request(Box<(Caller, Request)>, oneshot::Sender<Reply>),
@@ -57,8 +59,8 @@ pub(crate) struct Inboxes {
 pub(crate) fn turn_away_unread(mut mail: mpsc::Receiver<Mail>) {
     mail.close();
     while let Ok(unread) = mail.try_recv() {
-        if let Mail::Join(_, _, conn) = unread {
-            conn.close(CloseReason::Shutdown);
+        if let Mail::Join(session, _, conn) = unread {
+            conn.turn_away(session, CloseReason::Shutdown);
         }
     }
 }

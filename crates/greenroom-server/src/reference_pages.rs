@@ -79,6 +79,11 @@ const fn when(reason: CloseReason) -> &'static str {
              room cannot be loaded, it is quarantined, or a write failed and this peer cannot send it \
              again. The server's log says which."
         }
+        CloseReason::Overrun => {
+            "More waits on a `/hocuspocus` connection than `hocuspocus_queue_bytes_max` and \
+             `hocuspocus_queue_messages_max` allow, for sessions that show no good token or whose room is \
+             stuck, or more than `hocuspocus_pending_max` sessions wait to be let in."
+        }
     }
 }
 
@@ -100,17 +105,21 @@ fn close_codes() -> String {
          token*, or *never* by itself.\n\n\
          On `/yjs` the codes 4400 to 4499 are permanent: `y-websocket` 3.1 stops there, everything else\n\
          makes it come back. On `/ws/room` 4001 and 4900 upwards are permanent, 4100 to 4199 ask for a\n\
-         new token.\n\n\
-         | reason | `/yjs` | `/ws/room` | retry | text |\n|---|---|---|---|---|\n",
+         new token. A Hocuspocus provider comes back after every code, so that `/hocuspocus` closes a\n\
+         connection only for what is passing or of the whole connection, and tells the one document of\n\
+         the rest: by a message PermissionDenied, a message Close, or both, with the text.\n\n\
+         | reason | `/yjs` | `/ws/room` | `/hocuspocus` | retry | text |\n|---|---|---|---|---|---|\n",
     );
     for reason in CloseReason::ALL {
         let (yjs, raw) = (reason.close(Protocol::Yjs), reason.close(Protocol::Raw));
+        let hocuspocus = reason.close(Protocol::Hocuspocus);
         let _ = writeln!(
             page,
-            "| `{}` | {} | {} | {} | {} |",
+            "| `{}` | {} | {} | {} | {} | {} |",
             reason.name(),
             yjs.code,
             raw.code,
+            hocuspocus.code,
             in_words(raw.retry),
             raw.text
         );
@@ -134,7 +143,8 @@ fn close_codes() -> String {
          ## Refusals that close nothing\n\n\
          What a session may not do is refused and the session stays: nothing was changed. On `/yjs` the\n\
          peer gets an auth message (type 2, sub-type 0) with the text `CODE: REASON`, which providers\n\
-         show in the console; on `/ws/room` the text frame `{\"error\":{\"code\":\"..\",\"reason\":\"..\"}}`.\n\
+         show in the console; on `/hocuspocus` a SyncStatus 0; on `/ws/room` the text frame\n\
+         `{\"error\":{\"code\":\"..\",\"reason\":\"..\"}}`.\n\
          Codes of ours are `read_only`, `no_presence`, `wrong_room`, `document_name`, `documents_full`,\n\
          `document_full`, `update_refused`, `store_unavailable`, `room_fault`; a service adds its own.\n",
     );

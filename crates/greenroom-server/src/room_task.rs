@@ -103,6 +103,7 @@ impl Turns {
                 self.meters.heard(heard.at);
                 Input::Message(session, heard.message)
             }
+            Mail::Renew(session, rights) => Input::Renew(session, rights),
             Mail::Leave(session) => {
                 self.seats.remove(session);
                 Input::Leave(session)

@@ -60,6 +60,38 @@ pub(crate) struct RoomRef {
 #[derive(Debug)]
 pub(crate) struct RoomEnded;
 
+/// Why a room did not take what it was given without waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotTaken {
+    /// Its mailbox is full.
+    Full,
+    /// It ended.
+    Ended,
+}
+
+impl NotTaken {
+    const fn of(error: &TrySendError<()>) -> Self {
+        match error {
+            TrySendError::Full(()) => Self::Full,
+            TrySendError::Closed(()) => Self::Ended,
+        }
+    }
+}
+
+/// A place in a room's mailbox.
+pub(crate) struct MailPlace {
+    place: mpsc::OwnedPermit<Mail>,
+    cell: Arc<RoomCell>,
+}
+
+impl MailPlace {
+    /// Takes it.
+    pub(crate) fn send(self, mail: Mail) {
+        self.cell.mail_comes();
+        let _ = self.place.send(mail);
+    }
+}
+
 impl RoomRef {
     /// Room time.
     pub(crate) fn clock(&self) -> Clock {
@@ -96,6 +128,61 @@ impl RoomRef {
             Err(TrySendError::Full(())) => {
                 Box::pin(self.send_one_by_one(session, messages, at)).await
             }
+        }
+    }
+
+    /// As [`Self::send_messages`], without waiting: what the mailbox has no place for stays in
+    /// `messages`.
+    pub(crate) fn try_messages(
+        &self,
+        session: SessionId,
+        messages: &mut Vec<ClientMessage>,
+        at: Instant,
+    ) -> Result<(), NotTaken> {
+        let Handle { mailbox, cell, .. } = &self.handle;
+        if cell.messages(session, messages, at).is_ok() {
+            return Ok(());
+        }
+        let mut rest = std::mem::take(messages).into_iter();
+        while rest.len() > 0 {
+            match mailbox.try_reserve() {
+                Ok(place) => {
+                    let Some(message) = rest.next() else { break };
+                    cell.mail_comes();
+                    place.send(Mail::Message(session, Box::new(Heard { at, message })));
+                }
+                Err(error) => {
+                    messages.extend(rest);
+                    return Err(NotTaken::of(&error));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over mail without waiting, to the room itself if it is free, else into its mailbox; gives
+    /// it back when that is full.
+    pub(crate) fn try_send(&self, mail: Mail) -> Result<(), (NotTaken, Mail)> {
+        let Handle { mailbox, cell, .. } = &self.handle;
+        let Err(mail) = cell.mail(mail) else {
+            return Ok(());
+        };
+        match mailbox.try_reserve() {
+            Ok(place) => {
+                cell.mail_comes();
+                place.send(mail);
+                Ok(())
+            }
+            Err(error) => Err((NotTaken::of(&error), mail)),
+        }
+    }
+
+    /// Waits for a place in the mailbox, by itself.
+    pub(crate) fn place(&self) -> impl Future<Output = Result<MailPlace, RoomEnded>> + use<> {
+        let Handle { mailbox, cell, .. } = self.handle.clone();
+        async move {
+            let place = mailbox.reserve_owned().await.map_err(|_| RoomEnded)?;
+            Ok(MailPlace { place, cell })
         }
     }
 

@@ -25,6 +25,9 @@ use crate::store::Health;
 pub(crate) fn router(app: Arc<App>) -> Router {
     let mut router = Router::new()
         .route("/yjs/{*room}", get(doors::yjs))
+        .route("/hocuspocus", get(doors::hocuspocus))
+        // Where the provider is told to is its own business: the path says nothing.
+        .route("/hocuspocus/{*path}", get(doors::hocuspocus))
         .route("/ws/room/{*room}", get(doors::raw))
         .route("/api/backup", get(backup::backup))
         .route("/healthz", get(healthz))

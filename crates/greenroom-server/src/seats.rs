@@ -72,14 +72,14 @@ impl Seats {
     /// A session was never let in.
     pub(crate) fn turn_away(&mut self, session: SessionId, reason: CloseReason) {
         if let Some(seat) = self.seats.remove(&session) {
-            seat.conn.close(reason);
+            seat.conn.turn_away(session, reason);
         }
     }
 
     /// Closes whoever is left.
     pub(crate) fn close_all(&mut self, reason: CloseReason) {
-        for (_, seat) in std::mem::take(&mut self.seats) {
-            seat.conn.close(reason);
+        for (session, seat) in std::mem::take(&mut self.seats) {
+            seat.conn.close_session(session, reason);
         }
     }
 
@@ -125,7 +125,7 @@ impl Seats {
                 }
             }
             match taken {
-                Taken::Close(reason) => return seat.conn.close(reason),
+                Taken::Close(reason) => return seat.conn.close_session(session, reason),
                 Taken::All if seat.held.is_empty() => return,
                 Taken::All | Taken::More => {}
             }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use greenroom_service::{
-    Fault, Left, Millis, Outcome, Refuse, Rights, Session, SessionId, Start, TaskId, TaskResult,
-    To, UserId,
+    Fault, Halt, Left, Millis, Outcome, Refuse, Rights, Session, SessionId, Start, TaskId,
+    TaskResult, To, UserId,
 };
 
 use crate::protocol::{ClientMessage, ServerMessage, YjsMessage};
@@ -23,8 +23,10 @@ use crate::room::session::Link;
 use crate::store::Part;
 use crate::store::envelope::{Record, RecordKind};
 use doc::document::{
-    Document, read_document_record, read_edited_record, read_skipped_record, read_snapshot,
+    Document, STORE_UNAVAILABLE, read_document_record, read_edited_record, read_skipped_record,
+    read_snapshot,
 };
+use doc::gate::CheckedUpdate;
 use doc::job::{DocumentJob, DocumentJobDone, LoadDocument, StoredUpdate};
 
 /// Makes collab rooms.
@@ -82,7 +84,40 @@ impl Collab {
     /// Asks every peer for what it has: it still holds what a rebuild or a failed append lost.
     fn ask_all(&mut self, cx: &mut Cx<'_>) {
         for (session, link) in cx.links {
-            self.document(&link.document).ask(To::One(*session), cx);
+            self.document(&link.document).ask(*session, cx);
+        }
+    }
+
+    /// Takes in what a session wrote. One that is told of its writes gets `receipts` once it is on
+    /// stable storage; while the store takes no writes, once it has sent that again.
+    fn write(
+        &mut self,
+        session: SessionId,
+        update: CheckedUpdate,
+        receipts: u32,
+        cx: &mut Cx<'_>,
+    ) -> Outcome {
+        let name = &cx.links[&session].document;
+        let may_write = cx.sessions[&session].rights.has(Rights::WRITE);
+        let taken = self.document(name).take(session, update, may_write, cx);
+        if !cx.acknowledges(session) {
+            return taken;
+        }
+        match taken {
+            Ok(()) => {
+                for _ in 0..receipts {
+                    let saved = ServerMessage::Saved;
+                    let receipt = Effect::SendSure(session, saved, Visibility::Durable);
+                    cx.effects.push(receipt);
+                }
+                Ok(())
+            }
+            Err(Halt::Refuse(refuse)) if refuse.code == STORE_UNAVAILABLE => {
+                let debt = cx.presence.debts.entry(session).or_default();
+                debt.lose(receipts);
+                Ok(())
+            }
+            Err(halt) => Err(halt),
         }
     }
 
@@ -191,7 +226,10 @@ impl Behaviour for Collab {
 
     fn join(&mut self, session: SessionId, cx: &mut Cx<'_>) -> Outcome {
         let name = cx.links[&session].document.clone();
-        self.document(&name).ask(To::One(session), cx);
+        // Who counts its writes is asked when it begins to count: with its own question.
+        if !cx.acknowledges(session) {
+            self.document(&name).ask(session, cx);
+        }
         Self::introduce(&name, session, cx);
         Ok(())
     }
@@ -202,12 +240,27 @@ impl Behaviour for Collab {
         let rights = cx.sessions[&session].rights;
         match message {
             ClientMessage::SyncStep1(vector) => {
-                self.document(name).answer(session, vector, cx);
+                let document = self.document(name);
+                if cx.acknowledges(session) {
+                    document.ask_in_handshake(session, cx);
+                }
+                document.answer(session, vector, cx);
                 Ok(())
             }
-            ClientMessage::SyncStep2(update) | ClientMessage::Update(update) => self
-                .document(name)
-                .take(session, update, rights.has(Rights::WRITE), cx),
+            ClientMessage::SyncStep2(update) => {
+                let due = match cx.presence.debts.get_mut(&session) {
+                    Some(debt) => debt.answered(),
+                    None => 1,
+                };
+                self.write(session, update, due, cx)
+            }
+            ClientMessage::Update(update) => self.write(session, update, 1, cx),
+            // Its clients know no answer to presence that is not taken.
+            ClientMessage::Awareness(_)
+                if !rights.has(Rights::PRESENCE) && cx.acknowledges(session) =>
+            {
+                Ok(())
+            }
             ClientMessage::Awareness(_) if !rights.has(Rights::PRESENCE) => {
                 Err(Refuse::new("no_presence", "the token does not allow being seen here").into())
             }
@@ -223,6 +276,10 @@ impl Behaviour for Collab {
             }
             ClientMessage::QueryAwareness => {
                 Self::introduce(name, session, cx);
+                Ok(())
+            }
+            ClientMessage::Frame(message) if cx.acknowledges(session) => {
+                cx.effects.push(Effect::Said(session, message));
                 Ok(())
             }
             ClientMessage::Frame(_) => {
@@ -278,7 +335,7 @@ impl Behaviour for Collab {
         let document = self.document(&name);
         document.catch_up(session, missed_from, cx);
         // It may have been asked for what a failed append lost, and not have heard it.
-        document.ask(To::One(session), cx);
+        document.ask(session, cx);
         Self::introduce_again(&name, session, cx);
         Ok(())
     }

@@ -1,12 +1,13 @@
 //! Wire formats: one folder each, translating between frames and typed messages, sans-IO.
 
+pub mod hocuspocus;
 pub mod lib0;
 pub mod raw;
 pub mod websocket;
 pub mod yjs;
 
 use bytes::Bytes;
-use greenroom_service::{Message, Refuse};
+use greenroom_service::{Message, Refuse, Rights};
 
 use crate::close_reason::{CloseReason, Protocol};
 use crate::collab::doc::awareness::AwarenessEntry;
@@ -40,6 +41,10 @@ pub enum ServerMessage {
     Frame(Message),
     /// The receiver's message was refused and changed nothing.
     Refused(Refuse),
+    /// The receiver is in the room, with these rights.
+    LetIn(Rights),
+    /// What the receiver wrote is on stable storage.
+    Saved,
 }
 
 /// What a room says about a Yjs document.
@@ -71,15 +76,17 @@ pub fn decode(
             out.push(ClientMessage::Frame(frame));
             Ok(())
         }
+        Protocol::Hocuspocus => hocuspocus::decode_addressed(&frame, limits, out),
     }
 }
 
-/// Encodes `message` as one WebSocket frame of `protocol`; `None` when that protocol does not
-/// carry it.
+/// Encodes `message` as one WebSocket frame of `protocol`, for the session that has this `address`
+/// on its connection, where the protocol has addresses; `None` when that protocol does not carry it.
 #[must_use]
-pub fn encode(protocol: Protocol, message: &ServerMessage) -> Option<Bytes> {
+pub fn encode(protocol: Protocol, address: &str, message: &ServerMessage) -> Option<Bytes> {
     match protocol {
         Protocol::Yjs => yjs::encode(message),
         Protocol::Raw => raw::encode(message),
+        Protocol::Hocuspocus => hocuspocus::encode(address, message),
     }
 }

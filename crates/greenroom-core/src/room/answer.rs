@@ -246,7 +246,7 @@ impl Room {
             at,
         });
         let message = ServerMessage::Frame(message);
-        let hears = |protocol| protocol::encode(protocol, &message).is_some();
+        let hears = |protocol| protocol::encode(protocol, "", &message).is_some();
         let sessions = self.links.values().filter(|link| hears(link.protocol));
         let sessions = sessions.count();
         self.send(To::All, &message, 0, None);

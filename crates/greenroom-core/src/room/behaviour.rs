@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use greenroom_service::{
-    Fault, Left, Millis, Outcome, Refuse, Rights, RoomId, Session, SessionId, Start, TaskId,
-    TaskResult, TaskSpec, To, UserId,
+    Fault, Left, Message, Millis, Outcome, Refuse, Rights, RoomId, Session, SessionId, Start,
+    TaskId, TaskResult, TaskSpec, To, UserId,
 };
 
 use crate::close_reason::CloseReason;
@@ -49,6 +49,13 @@ pub enum Effect {
     Send(To, ServerMessage, Visibility),
     /// Send a message that replaces an unsent one of the same slot.
     SendLatest(To, Slot, ServerMessage, Visibility),
+    /// Send a message that holds up no other and which the session gets even when it falls behind: a
+    /// receipt, or a question whose answer is told apart by its order.
+    SendSure(SessionId, ServerMessage, Visibility),
+    /// A session said something that nobody else in the room is to hear: those who watch do.
+    Said(SessionId, Message),
+    /// The session counts its writes anew: receipts that are held back are dropped.
+    ForgetReceipts(SessionId),
     /// Journal a record.
     Record(Record),
     /// Close a session.
@@ -118,6 +125,13 @@ impl Cx<'_> {
         let id = ComputeId(self.fresh_id());
         self.effects.push(Effect::Compute(id, job));
         id
+    }
+
+    /// Whether this session is told of each of its writes that it is on stable storage.
+    #[must_use]
+    pub fn acknowledges(&self, session: SessionId) -> bool {
+        let link = self.links.get(&session);
+        link.is_some_and(|link| link.protocol.acknowledges())
     }
 
     /// Closes a session.

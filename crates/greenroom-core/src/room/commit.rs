@@ -54,6 +54,19 @@ impl Room {
                     let gate = self.gate(visibility);
                     self.send(to, &message, gate, Some(slot));
                 }
+                Effect::SendSure(id, message, visibility) => {
+                    let gate = self.gate(visibility);
+                    self.send_sure(id, &message, gate);
+                }
+                Effect::Said(session, message) => {
+                    let at = self.now;
+                    self.see(|| Seen::Said {
+                        session,
+                        message,
+                        at,
+                    });
+                }
+                Effect::ForgetReceipts(id) => self.outbox.forget_receipts(id),
                 Effect::Close(id, reason) => {
                     let gate = self.gate(Visibility::Durable);
                     self.hurry(gate);
@@ -128,6 +141,19 @@ impl Room {
         }
     }
 
+    fn send_sure(&mut self, id: SessionId, message: &ServerMessage, gate: u64) {
+        let mut encoded = Encoded::new(message, None);
+        let stream = self.outbox.stream_of(id);
+        let Some(frame) = stream.and_then(|stream| encoded.frame(stream)) else {
+            return;
+        };
+        if gate > self.journal.durable() {
+            self.hurry(gate);
+        }
+        let is_of_write = *message == ServerMessage::Saved;
+        self.outbox.send_sure(id, frame, gate, is_of_write);
+    }
+
     fn send_shared(
         &mut self,
         message: &ServerMessage,
@@ -150,7 +176,10 @@ impl Room {
         };
         let document = match message {
             ServerMessage::Yjs(document, _) => Some(document.as_str()),
-            ServerMessage::Frame(_) | ServerMessage::Refused(_) => None,
+            ServerMessage::Frame(_)
+            | ServerMessage::Refused(_)
+            | ServerMessage::LetIn(_)
+            | ServerMessage::Saved => None,
         };
         let mut encoded = Encoded::new(message, self.deflate);
         let encode = |stream: &Stream| {
@@ -313,7 +342,10 @@ impl Room {
         self.journal.forget();
         self.journal.hold_writes(self.now);
         self.roll_back_requests();
-        self.outbox.roll_back();
+        for (session, lost) in self.outbox.roll_back() {
+            let debt = self.presence.debts.entry(session).or_default();
+            debt.lose(lost);
+        }
         self.snapshots.clear();
         self.tasks.clear();
         let lost: Vec<_> = self

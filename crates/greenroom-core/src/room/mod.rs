@@ -41,7 +41,7 @@ use greenroom_service::{
     TaskSpec, To,
 };
 
-use crate::close_reason::{CloseReason, Protocol};
+use crate::close_reason::CloseReason;
 use crate::limits::Limits;
 use crate::protocol::websocket::Deflate;
 use crate::protocol::{ClientMessage, ServerMessage};
@@ -72,6 +72,9 @@ pub enum Input {
     Join(SessionId, Hello),
     /// A session sent a message. Only while [`Room::accepts`].
     Message(SessionId, ClientMessage),
+    /// A session showed a new credential, of the same user, with these rights. Only while
+    /// [`Room::accepts`].
+    Renew(SessionId, Rights),
     /// A session is gone. Only while [`Room::accepts`].
     Leave(SessionId),
     /// The edge or an operator ends a session: its token expired, it was silent, it is kicked.
@@ -409,6 +412,7 @@ impl Room {
         match input {
             Input::Join(id, hello) => self.join(id, hello),
             Input::Message(id, message) => self.message(id, message),
+            Input::Renew(id, rights) => self.renew(id, rights),
             Input::Leave(id) => self.leave(id),
             Input::End(id, reason) => self.outbox.close(id, reason),
             Input::Request(id, caller, request) => self.request(id, &caller, request),
@@ -474,7 +478,7 @@ impl Room {
             let resyncs = self
                 .links
                 .get(&session)
-                .is_some_and(|l| l.protocol == Protocol::Yjs);
+                .is_some_and(|l| l.protocol.resends());
             if !resyncs {
                 self.outbox.close(session, CloseReason::Slow);
             } else if matches!(self.phase, Phase::Live) {
@@ -501,6 +505,7 @@ impl Room {
         let stream = Stream {
             protocol: hello.protocol,
             document: hello.document.clone(),
+            address: hello.address.clone(),
             deflate: hello.deflate,
         };
         let link = hello.into_link(self.now);
@@ -530,7 +535,38 @@ impl Room {
         self.sessions.insert(id, session);
         self.links.insert(id, link);
         self.outbox.enter(id, stream, self.journal.next_seq());
+        self.tell_rights(id);
         self.event(Source::Session(id), |b, cx| b.join(id, cx));
+    }
+
+    fn tell_rights(&mut self, id: SessionId) {
+        let rights = self.sessions[&id].rights;
+        self.send(To::One(id), &ServerMessage::LetIn(rights), 0, None);
+    }
+
+    /// A session showed a new credential, which gives it `rights`.
+    fn renew(&mut self, id: SessionId, rights: Rights) {
+        let live = matches!(self.phase, Phase::Live);
+        let Some(mut session) = self.sessions.get(&id).cloned().filter(|_| live) else {
+            return;
+        };
+        session.rights = rights;
+        let link = self.links[&id].clone();
+        let admitted = self.event(Source::Session(id), |b, cx| {
+            Ok::<Result<Rights, Refuse>, Halt>(b.admit(&session, &link, cx))
+        });
+        let rights = match admitted {
+            Some(Ok(narrowed)) => rights & narrowed,
+            Some(Err(_)) => Rights::NONE,
+            // It is closed already.
+            None => return,
+        };
+        if !rights.has(Rights::READ) {
+            return self.outbox.close(id, CloseReason::Forbidden);
+        }
+        session.rights = rights;
+        self.sessions.insert(id, session);
+        self.tell_rights(id);
     }
 
     fn no_entry(&self, hello: &Hello) -> Option<CloseReason> {
@@ -561,6 +597,7 @@ impl Room {
         let link = self.links.remove(&id).expect("every session has a link");
         let at = self.now;
         self.see(|| Seen::Left { session: id, at });
+        self.presence.debts.remove(&id);
         let left = if self.outbox.is_closing(id) {
             Left::Closed
         } else {

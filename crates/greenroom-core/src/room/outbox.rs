@@ -2,12 +2,16 @@
 //! per session, and the output gate over both.
 //!
 //! A *stream* is what a set of sessions hear alike: a protocol, where it is about one document that
-//! document, and whether frames are compressed. A frame for the whole stream is encoded once and stored once, however many hear
+//! document, where it has addresses one address, and whether frames are compressed. A frame for the whole stream is encoded once and stored once, however many hear
 //! it. A session takes its frames when its connection can write; until then they cost nothing
 //! beyond the ring. The ring is bounded: a session whose next frame was dropped has *lagged*.
 //!
 //! The gate: a frame carries the seq of the record that must be durable before it leaves. Frames of
 //! one session leave strictly in order, so that nothing overtakes a held acknowledgement.
+//!
+//! Beside that stand the *receipts* of a session: that a write of a Yjs peer is on stable storage,
+//! and the questions whose answers are told apart by their order. They keep their own order, but hold
+//! nobody up: what others edit needs not wait for a peer's own writes. A session that lags loses none.
 
 mod by_session;
 mod queues;
@@ -19,8 +23,9 @@ use greenroom_service::SessionId;
 
 use super::behaviour::Slot;
 use crate::close_reason::{CloseReason, Protocol};
+use crate::limits::RECEIPTS_MAX;
 use by_session::BySession;
-use queues::{Closing, PrivateFrame, Ring, RingFrame, Seat};
+use queues::{Closing, PrivateFrame, Receipt, Ring, RingFrame, Seat};
 
 /// A set of sessions that hear the same frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +34,8 @@ pub(crate) struct Stream {
     pub(crate) protocol: Protocol,
     /// The document, where the protocol is about one.
     pub(crate) document: String,
+    /// What its frames are addressed with, where the protocol has addresses.
+    pub(crate) address: String,
     /// Whether shared frames are compressed where that helps.
     pub(crate) deflate: bool,
 }
@@ -170,8 +177,47 @@ impl Outbox {
             at,
             slot,
             is_free: seat.restarting,
+            order: seat.next_order(),
         };
         seat.push(frame, self.durable, self.bytes_max);
+    }
+
+    /// Sends an encoded frame that the session gets even when it lags; `is_of_write` says that it tells
+    /// of a write.
+    pub(crate) fn send_sure(
+        &mut self,
+        session: SessionId,
+        bytes: Bytes,
+        gate: u64,
+        is_of_write: bool,
+    ) {
+        let Some(seat) = self.seats.get_mut(session) else {
+            return;
+        };
+        if seat.closing.is_some() {
+            return;
+        }
+        if seat.receipts.len() >= RECEIPTS_MAX {
+            return self.close(session, CloseReason::Slow);
+        }
+        mark_dirty(&mut self.dirty, session, seat);
+        let order = seat.next_order();
+        seat.receipts.push_back(Receipt {
+            bytes,
+            gate,
+            order,
+            is_of_write,
+        });
+    }
+
+    /// The session counts its writes anew: those that are not durable are covered by what it does
+    /// next, and it is to hear of that only.
+    pub(crate) fn forget_receipts(&mut self, session: SessionId) {
+        let durable = self.durable;
+        if let Some(seat) = self.seats.get_mut(session) {
+            seat.receipts
+                .retain(|receipt| !receipt.is_of_write || receipt.gate <= durable);
+        }
     }
 
     /// Closes a session at once, after those frames sent so far that wait for no gate.
@@ -207,21 +253,23 @@ impl Outbox {
             ring.dirty |= !ring.frames.is_empty();
         }
         for (id, seat) in self.seats.iter_mut() {
-            if !seat.private.is_empty() || seat.closing.is_some() {
+            let waits = !seat.private.is_empty() || !seat.receipts.is_empty();
+            if waits || seat.closing.is_some() {
                 mark_dirty(&mut self.dirty, id, seat);
             }
         }
     }
 
-    /// Drops every frame whose record is not durable: its event was rolled back.
-    pub(crate) fn roll_back(&mut self) {
+    /// Drops every frame whose record is not durable: its event was rolled back. Gives the sessions
+    /// that are owed receipts for writes which are lost by that, and how many.
+    pub(crate) fn roll_back(&mut self) -> Vec<(SessionId, u32)> {
         let durable = self.durable;
         self.rings
             .iter_mut()
             .for_each(|ring| ring.roll_back(durable));
-        self.seats
-            .iter_mut()
-            .for_each(|(_, seat)| seat.roll_back(durable));
+        let seats = self.seats.iter_mut();
+        let lost = seats.map(|(id, seat)| (id, seat.roll_back(durable)));
+        lost.filter(|(_, lost)| *lost > 0).collect()
     }
 
     /// Every session may have something to take.
@@ -302,7 +350,7 @@ impl Outbox {
             return done;
         }
         let mut spent = 0;
-        while let Some(next) = seat.next(ring) {
+        while let Some(next) = seat.next(ring, self.durable) {
             let skip = next.bytes.is_empty() || next.except == Some(session);
             // A session that is closed at once waits for no gate.
             if next.gate > self.durable && !skip {

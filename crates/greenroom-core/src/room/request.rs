@@ -203,6 +203,15 @@ pub enum Seen {
         /// Room time.
         at: Millis,
     },
+    /// A session said something that is meant for the server.
+    Said {
+        /// Which.
+        session: SessionId,
+        /// What.
+        message: Message,
+        /// Room time.
+        at: Millis,
+    },
     /// A message was broadcast.
     Broadcast {
         /// What.

@@ -17,6 +17,8 @@ pub struct Hello {
     pub protocol: Protocol,
     /// The document it is about, where the protocol is about one: `""` is the default document.
     pub document: String,
+    /// What its frames are addressed with on its connection, where the protocol has addresses.
+    pub address: String,
     /// Whether its connection takes compressed frames (permessage-deflate, RFC 7692).
     pub deflate: bool,
     /// Where it comes from (an address), to hold off an anonymous sender that made the room fault.

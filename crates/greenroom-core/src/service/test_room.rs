@@ -416,6 +416,7 @@ pub fn hello(user: &str, protocol: Protocol, document: &str) -> Hello {
         rights: Rights::ALL,
         protocol,
         document: document.into(),
+        address: String::new(),
         deflate: false,
         origin: "203.0.113.1".into(),
     }

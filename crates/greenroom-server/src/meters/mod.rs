@@ -112,6 +112,7 @@ pub(crate) const fn limit_of(reason: CloseReason) -> Option<&'static str> {
         CloseReason::Slow => Some("outbox_bytes_max"),
         CloseReason::TooLarge => Some("frame_or_document_bytes_max"),
         CloseReason::RoomFull => Some("room_connections_max"),
+        CloseReason::Overrun => Some("hocuspocus_queue_messages_or_bytes_max"),
         CloseReason::RoomFault => None,
         CloseReason::Shutdown
         | CloseReason::Malformed

@@ -70,6 +70,10 @@ fn test_of(reason: CloseReason) -> (String, &'static str) {
             room("requests"),
             "who_is_there_is_shown_and_can_be_sent_away",
         ),
+        CloseReason::Overrun => (
+            "crates/greenroom-core/src/protocol/hocuspocus/tests.rs".to_owned(),
+            "what_waits_is_bounded_and_more_closes_the_connection",
+        ),
         CloseReason::Moved => (
             room("stop"),
             "a_room_that_lost_its_lease_sends_everybody_on",

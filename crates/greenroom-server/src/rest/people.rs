@@ -36,7 +36,8 @@ pub(super) async fn presence(of: InRoom) -> Result<Response, Problem> {
 /// Send everybody in the room a message, which leaves no record
 ///
 /// `application/json` and `text/plain` become a text frame, `application/octet-stream` a binary
-/// one, as they are. Only peers on `/ws/room` have such messages.
+/// one, as they are. Peers on `/ws/room` have such messages; Hocuspocus clients get a text as a
+/// stateless message.
 #[utoipa::path(post, path = "/api/rooms/{room}/events", operation_id = "send_event", tag = "people",
     request_body(content(
         (serde_json::Value = "application/json"),

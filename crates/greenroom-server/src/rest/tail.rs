@@ -175,6 +175,15 @@ impl Tail {
                 let data = json!({"session": session.0, "time_ms": at.0});
                 self.event("left", None, &data).await
             }
+            Seen::Said {
+                session,
+                message,
+                at,
+            } => {
+                let mut data = broadcast(&message, at);
+                data["session"] = session.0.into();
+                self.event("said", None, &data).await
+            }
             Seen::Broadcast { message, at } => {
                 self.event("broadcast", None, &broadcast(&message, at))
                     .await

@@ -5,6 +5,7 @@
 
 mod codec;
 mod compression;
+mod hocuspocus;
 mod large_room;
 mod limits;
 mod peer;

@@ -246,6 +246,7 @@ impl World {
                 Kind::Collab => client.plan.document.to_owned(),
                 Kind::Counter | Kind::Tally => String::new(),
             },
+            address: String::new(),
             origin: format!("address {}", conn.client),
             deflate: false,
         };

@@ -290,6 +290,7 @@ const fn name_of(input: &Input) -> &'static str {
     match input {
         Input::Join(..) => "join",
         Input::Message(..) => "message",
+        Input::Renew(..) => "renew",
         Input::Leave(_) => "leave",
         Input::End(..) => "end",
         Input::Request(..) => "request",

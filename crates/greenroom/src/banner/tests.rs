@@ -11,6 +11,7 @@ fn doors_are_named_as_a_browser_reaches_them() {
 
   Connect what you have:
     y-websocket          new WebsocketProvider(\"ws://localhost:8080/yjs\", \"my-room\", doc)
+    Hocuspocus           new HocuspocusProvider({ url: \"ws://localhost:8080/hocuspocus\", name: \"my-room\" })
 "
     );
     assert!(doors("0.0.0.0:81".parse().unwrap()).contains("http://localhost:81/"));

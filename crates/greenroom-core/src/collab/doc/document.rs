@@ -32,6 +32,9 @@ pub(crate) use stored::{
     document_record, read_document_record, read_edited_record, read_skipped_record, read_snapshot,
 };
 
+/// The code of a refusal that holds only until the store takes writes again.
+pub(crate) const STORE_UNAVAILABLE: &str = "store_unavailable";
+
 /// What the job that runs was asked for.
 #[derive(Debug)]
 struct Running {
@@ -135,9 +138,29 @@ impl Document {
     }
 
     /// Says what the room has, so that the peer sends what it has more.
-    pub(crate) fn ask(&self, to: To, cx: &mut Cx<'_>) {
-        let vector = self.seen().encode_state_vector();
-        self.say(to, YjsMessage::SyncStep1(vector), cx);
+    pub(crate) fn ask(&self, session: SessionId, cx: &mut Cx<'_>) {
+        if cx.acknowledges(session) {
+            cx.presence.debts.entry(session).or_default().ask_again();
+        }
+        self.question(session, cx);
+    }
+
+    /// The same as a part of the handshake that the peer began.
+    pub(crate) fn ask_in_handshake(&self, session: SessionId, cx: &mut Cx<'_>) {
+        cx.presence.debts.entry(session).or_default().begin();
+        cx.effects.push(Effect::ForgetReceipts(session));
+        self.question(session, cx);
+    }
+
+    fn question(&self, session: SessionId, cx: &mut Cx<'_>) {
+        let vector = YjsMessage::SyncStep1(self.seen().encode_state_vector());
+        if cx.acknowledges(session) {
+            let message = ServerMessage::Yjs(self.name.clone(), vector);
+            let question = Effect::SendSure(session, message, cx.visibility);
+            cx.effects.push(question);
+        } else {
+            self.say(To::One(session), vector, cx);
+        }
     }
 
     /// Answers a peer that has `vector`. From the shadow alone when it lacks no content, from the
@@ -212,7 +235,7 @@ impl Document {
         if !cx.writable {
             let reason =
                 "the store takes no writes now; the change is asked for again when it does";
-            return Err(Refuse::new("store_unavailable", reason));
+            return Err(Refuse::new(STORE_UNAVAILABLE, reason));
         }
         let size = self.bytes() + more_bytes;
         if size > cx.limits.document_bytes_max {
@@ -242,7 +265,7 @@ impl Document {
             // Transient: the handshake of its next connection brings everything in order.
             return cx.close(session, CloseReason::RoomFault);
         }
-        self.ask(To::One(session), cx);
+        self.ask(session, cx);
         let seq = self.journal_and_relay(session, &update.bytes, cx);
         self.parked_bytes += update.bytes.len();
         let seen = self.seen.get_or_insert_with(|| self.shadow.clone());

@@ -22,9 +22,9 @@ const AWARENESS: u64 = 1;
 const AUTH: u64 = 2;
 const QUERY_AWARENESS: u64 = 3;
 
-const STEP1: u64 = 0;
-const STEP2: u64 = 1;
-const UPDATE: u64 = 2;
+pub(super) const STEP1: u64 = 0;
+pub(super) const STEP2: u64 = 1;
+pub(super) const UPDATE: u64 = 2;
 
 /// A message that changes nothing: an awareness update of no states. Sent to a peer that would
 /// otherwise hear nothing for 30 s and give up.
@@ -64,34 +64,45 @@ fn decode_one(
 ) -> Result<ClientMessage, CloseReason> {
     let malformed = |_: ReadError| CloseReason::Malformed;
     match reader.var_uint().map_err(malformed)? {
-        SYNC => {
-            let step = reader.var_uint().map_err(malformed)?;
-            let body = bytes.slice_ref(reader.var_bytes().map_err(malformed)?);
-            match step {
-                STEP1 => StateVector::decode(&body)
-                    .map(ClientMessage::SyncStep1)
-                    .map_err(|_| CloseReason::Malformed),
-                STEP2 => check_update(body)
-                    .map(ClientMessage::SyncStep2)
-                    .map_err(|_| CloseReason::Malformed),
-                UPDATE => check_update(body)
-                    .map(ClientMessage::Update)
-                    .map_err(|_| CloseReason::Malformed),
-                _ => Err(CloseReason::Malformed),
-            }
-        }
-        AWARENESS => {
-            let body = bytes.slice_ref(reader.var_bytes().map_err(malformed)?);
-            read_awareness(&body, limits).map(ClientMessage::Awareness)
-        }
+        SYNC => decode_sync(bytes, reader),
+        AWARENESS => decode_awareness(bytes, reader, limits),
         // y-sweet's client answers the question with the question's own type and a body.
         QUERY_AWARENESS if reader.is_empty() => Ok(ClientMessage::QueryAwareness),
-        QUERY_AWARENESS => {
-            let body = bytes.slice_ref(reader.var_bytes().map_err(malformed)?);
-            read_awareness(&body, limits).map(ClientMessage::Awareness)
-        }
+        QUERY_AWARENESS => decode_awareness(bytes, reader, limits),
         _ => Err(CloseReason::Malformed),
     }
+}
+
+/// Decodes the body of a sync message, which `reader` stands before in `bytes`.
+pub(super) fn decode_sync(
+    bytes: &Bytes,
+    reader: &mut Reader<'_>,
+) -> Result<ClientMessage, CloseReason> {
+    let malformed = |_: ReadError| CloseReason::Malformed;
+    let step = reader.var_uint().map_err(malformed)?;
+    let body = bytes.slice_ref(reader.var_bytes().map_err(malformed)?);
+    match step {
+        STEP1 => StateVector::decode(&body)
+            .map(ClientMessage::SyncStep1)
+            .map_err(|_| CloseReason::Malformed),
+        STEP2 => check_update(body)
+            .map(ClientMessage::SyncStep2)
+            .map_err(|_| CloseReason::Malformed),
+        UPDATE => check_update(body)
+            .map(ClientMessage::Update)
+            .map_err(|_| CloseReason::Malformed),
+        _ => Err(CloseReason::Malformed),
+    }
+}
+
+/// Decodes the body of an awareness message, which `reader` stands before in `bytes`.
+pub(super) fn decode_awareness(
+    bytes: &Bytes,
+    reader: &mut Reader<'_>,
+    limits: &Limits,
+) -> Result<ClientMessage, CloseReason> {
+    let body = reader.var_bytes().map_err(|_| CloseReason::Malformed)?;
+    read_awareness(&bytes.slice_ref(body), limits).map(ClientMessage::Awareness)
 }
 
 /// Encodes `message` as a frame; `None` when this dialect does not carry it.
@@ -109,7 +120,7 @@ pub fn encode(message: &ServerMessage) -> Option<Bytes> {
             let reason = format!("{}: {}", refuse.code, refuse.reason);
             framed(&[AUTH, 0], reason.as_bytes())
         }
-        ServerMessage::Frame(_) => return None,
+        ServerMessage::Frame(_) | ServerMessage::LetIn(_) | ServerMessage::Saved => return None,
     })
 }
 

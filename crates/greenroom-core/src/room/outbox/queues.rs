@@ -101,6 +101,19 @@ pub(super) struct PrivateFrame {
     pub(super) slot: Option<Slot>,
     /// It does not count against the limit.
     pub(super) is_free: bool,
+    /// Among all frames for this session alone.
+    pub(super) order: u64,
+}
+
+/// A frame for one session alone that holds up no other, and is not lost when the session lags.
+#[derive(Debug)]
+pub(super) struct Receipt {
+    pub(super) bytes: Bytes,
+    pub(super) gate: u64,
+    /// Among all frames for this session alone.
+    pub(super) order: u64,
+    /// It says that a write is on stable storage.
+    pub(super) is_of_write: bool,
 }
 
 impl PrivateFrame {
@@ -142,6 +155,7 @@ pub(super) struct Next<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     Private,
+    Sure,
     /// It has heard then of all records before this one.
     Shared {
         next_seq: u64,
@@ -155,6 +169,9 @@ pub(super) struct Seat {
     pub(super) cursor: u64,
     pub(super) private: VecDeque<PrivateFrame>,
     pub(super) private_bytes: usize,
+    pub(super) receipts: VecDeque<Receipt>,
+    /// How many frames were for it alone.
+    pub(super) orders: u64,
     /// The first record of which it has not heard; 0 when it has to hear everything.
     pub(super) heard: u64,
     pub(super) dirty: bool,
@@ -171,12 +188,20 @@ impl Seat {
             cursor,
             private: VecDeque::new(),
             private_bytes: 0,
+            receipts: VecDeque::new(),
+            orders: 0,
             heard,
             dirty: false,
             lagged: false,
             restarting: false,
             closing: None,
         }
+    }
+
+    /// The place of a new frame among those for this session alone.
+    pub(super) fn next_order(&mut self) -> u64 {
+        self.orders += 1;
+        self.orders
     }
 
     /// Takes a frame in, or lags when too much waits.
@@ -223,8 +248,9 @@ impl Seat {
     }
 
     /// Takes back the frames that wait for more than `durable`. A close that does is undone as
-    /// well; but the session got nothing since, so that it has to come back.
-    pub(super) fn roll_back(&mut self, durable: u64) {
+    /// well; but the session got nothing since, so that it has to come back. Gives how many writes
+    /// are lost of which it was to be told; a question stands, since it will be answered.
+    pub(super) fn roll_back(&mut self, durable: u64) -> u32 {
         self.heard = self.heard.min(durable + 1);
         self.private.retain(|frame| frame.gate <= durable);
         self.private_bytes = self.private.iter().map(PrivateFrame::counted).sum();
@@ -232,11 +258,29 @@ impl Seat {
             closing.reason = CloseReason::RoomFault;
             closing.gate = 0;
         }
+        let before = self.receipts.len();
+        self.receipts
+            .retain(|receipt| !receipt.is_of_write || receipt.gate <= durable);
+        self.receipts
+            .iter_mut()
+            .for_each(|r| r.gate = r.gate.min(durable));
+        (before - self.receipts.len()) as u32
     }
 
     /// What comes next: private frames stand before the ring's frame at their position.
-    pub(super) fn next<'a>(&'a self, ring: &'a Ring) -> Option<Next<'a>> {
-        if let Some(frame) = self.private.front().filter(|f| f.at <= self.cursor) {
+    pub(super) fn next<'a>(&'a self, ring: &'a Ring, durable: u64) -> Option<Next<'a>> {
+        let private = self.private.front().filter(|f| f.at <= self.cursor);
+        if let Some(receipt) = self.receipts.front().filter(|r| r.gate <= durable)
+            && private.is_none_or(|f| f.gate > durable || f.order > receipt.order)
+        {
+            return Some(Next {
+                bytes: &receipt.bytes,
+                gate: receipt.gate,
+                except: None,
+                step: Step::Sure,
+            });
+        }
+        if let Some(frame) = private {
             return Some(Next {
                 bytes: &frame.bytes,
                 gate: frame.gate,
@@ -259,6 +303,7 @@ impl Seat {
     /// What [`Self::next`] gave with this step is taken.
     pub(super) fn advance(&mut self, ring: &mut Ring, step: Step) {
         match step {
+            Step::Sure => drop(self.receipts.pop_front()),
             Step::Private => {
                 let frame = self.private.pop_front().expect("looked at");
                 self.private_bytes -= frame.counted();

@@ -12,6 +12,7 @@ fn stream() -> Stream {
     Stream {
         protocol: Protocol::Yjs,
         document: String::new(),
+        address: String::new(),
         deflate: false,
     }
 }

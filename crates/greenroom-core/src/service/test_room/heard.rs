@@ -18,6 +18,10 @@ pub enum Heard {
     Yjs(YjsMessage),
     /// Yjs peers: what they sent was refused; code and reason.
     Denied(String),
+    /// Hocuspocus peers: what they may do.
+    Scope(String),
+    /// Hocuspocus peers: whether a write of theirs is on stable storage; else it was refused.
+    Saved(bool),
 }
 
 /// Takes a server's frame apart: header of 2, 4 or 10 bytes, payload.
@@ -37,7 +41,24 @@ pub(super) fn decode(protocol: Protocol, frame: &Bytes) -> Heard {
         (Protocol::Yjs, _) => yjs(&payload).expect("one whole message in a frame"),
         (Protocol::Raw, Opcode::Text) => Heard::Text(String::from_utf8_lossy(&payload).into()),
         (Protocol::Raw, _) => Heard::Binary(payload),
+        (Protocol::Hocuspocus, _) => hocuspocus(&payload).expect("one whole message in a frame"),
     }
+}
+
+fn hocuspocus(payload: &Bytes) -> Result<Heard, ReadError> {
+    let mut reader = Reader::new(payload);
+    reader.var_string()?;
+    let body = payload.slice_ref(reader.rest());
+    Ok(match (reader.var_uint()?, body[1]) {
+        (0 | 1, _) => yjs(&body)?,
+        (2, 2) => {
+            reader.byte()?;
+            Heard::Scope(reader.var_string()?.to_owned())
+        }
+        (5, _) => Heard::Text(reader.var_string()?.to_owned()),
+        (8, saved) => Heard::Saved(saved == 1),
+        other => panic!("a message of unknown kind {other:?}"),
+    })
 }
 
 fn yjs(payload: &Bytes) -> Result<Heard, ReadError> {
