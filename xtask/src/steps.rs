@@ -99,7 +99,7 @@ const INSTALL_CLIENTS: &[&str] = &["bash", "scripts/clients.sh"];
 
 /// What `cargo xtask soak` runs.
 pub(crate) const SOAK: &[Step] = &[
-    // 20,000 cases instead of proptest's 256.
+    // 20,000 cases instead of proptest's 256, and each place where a file can be damaged.
     command(
         "property tests",
         &[
@@ -114,6 +114,7 @@ pub(crate) const SOAK: &[Step] = &[
         ],
     )
     .with("PROPTEST_CASES", "20000")
+    .and_with("GREENROOM_RUNS", "1000")
     .needs(&NEXTEST),
     command(
         "binary",
@@ -188,7 +189,7 @@ pub(crate) struct Step {
     run: Run,
     /// Relative to the root.
     folder: &'static str,
-    environment: Option<(&'static str, &'static str)>,
+    environment: [Option<(&'static str, &'static str)>; 2],
     need: Option<&'static Need>,
     slow: bool,
 }
@@ -206,7 +207,7 @@ const fn command(name: &'static str, words: &'static [&'static str]) -> Step {
         name,
         run: Run::Command(words),
         folder: "",
-        environment: None,
+        environment: [None, None],
         need: None,
         slow: false,
     }
@@ -217,7 +218,7 @@ const fn call(name: &'static str, function: fn(&Path) -> Result<bool>) -> Step {
         name,
         run: Run::Call(function),
         folder: "",
-        environment: None,
+        environment: [None, None],
         need: None,
         slow: false,
     }
@@ -232,7 +233,15 @@ impl Step {
     /// Sets a variable for its command.
     const fn with(self, name: &'static str, value: &'static str) -> Self {
         Self {
-            environment: Some((name, value)),
+            environment: [Some((name, value)), None],
+            ..self
+        }
+    }
+
+    /// Sets a second one.
+    const fn and_with(self, name: &'static str, value: &'static str) -> Self {
+        Self {
+            environment: [self.environment[0], Some((name, value))],
             ..self
         }
     }
@@ -264,7 +273,7 @@ impl Step {
         let result = match self.run {
             Run::Command(words) => {
                 let mut command = child(words, &root.join(self.folder));
-                command.envs(self.environment);
+                command.envs(self.environment.into_iter().flatten());
                 succeeds(&mut command)
             }
             Run::Call(function) => function(root),

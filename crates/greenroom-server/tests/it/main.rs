@@ -8,6 +8,7 @@ mod compression;
 mod hocuspocus;
 mod large_room;
 mod limits;
+mod panics;
 mod peer;
 mod rest;
 mod store;

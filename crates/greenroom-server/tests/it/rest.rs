@@ -89,7 +89,13 @@ impl TestServer {
 
     /// A token of `ada` with these rights in the rooms of the pattern.
     pub(crate) fn token(&self, pattern: &str, rights: Rights) -> String {
+        self.token_of("ada", pattern, rights)
+    }
+
+    /// A token of this user with these rights in the rooms of the pattern.
+    pub(crate) fn token_of(&self, user: &str, pattern: &str, rights: Rights) -> String {
         self.mint(
+            user,
             vec![Grant {
                 pattern: pattern.parse().unwrap(),
                 rights,
@@ -99,17 +105,21 @@ impl TestServer {
     }
 
     pub(crate) fn admin_token(&self) -> String {
-        self.mint(Vec::new(), true)
+        self.mint("ada", Vec::new(), true)
     }
 
-    fn mint(&self, rooms: Vec<Grant>, admin: bool) -> String {
-        self.mint_until(rooms, admin, 1 << 40)
+    fn mint(&self, user: &str, rooms: Vec<Grant>, admin: bool) -> String {
+        self.mint_for(user, rooms, admin, 1 << 40)
     }
 
     /// A token that ends then.
     pub(crate) fn mint_until(&self, rooms: Vec<Grant>, admin: bool, exp: u64) -> String {
+        self.mint_for("ada", rooms, admin, exp)
+    }
+
+    fn mint_for(&self, user: &str, rooms: Vec<Grant>, admin: bool, exp: u64) -> String {
         let claims = Claims {
-            sub: "ada".into(),
+            sub: user.into(),
             name: None,
             info: None,
             rooms,
@@ -272,7 +282,7 @@ fn unchunked(mut body: &[u8]) -> Vec<u8> {
     whole
 }
 
-fn keys() -> Keys {
+pub(crate) fn keys() -> Keys {
     Keys::none().with(SecretKey::from_seed([7; 32]))
 }
 

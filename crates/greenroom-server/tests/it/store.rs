@@ -5,6 +5,7 @@ mod backup;
 mod child;
 mod damage;
 mod disk;
+mod rivals;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -12,7 +12,7 @@ const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
 /// As SQLite makes them, and we let it.
 const PAGE_BYTES: usize = 4_096;
-/// Of a log whose sums are made of little-endian words.
+/// Of a log whose sums are made of little-endian words; of big-endian ones, it is one more.
 const MAGIC: u32 = 0x377f_0682;
 
 /// What the whole frames of a log make, with fresh sums.
@@ -26,9 +26,15 @@ pub(super) struct Rebuilt {
 
 /// `None` when there is nothing in it.
 pub(super) fn rebuild(log: &[u8]) -> Option<Rebuilt> {
+    // The bit of the header that says which words the sums are made of may be what is damaged.
+    let both = [false, true].map(|is_big_endian| rebuild_as(log, is_big_endian));
+    let found = both.into_iter().flatten();
+    found.max_by_key(|rebuilt| rebuilt.log.len())
+}
+
+fn rebuild_as(log: &[u8], is_big_endian: bool) -> Option<Rebuilt> {
     let frames = log.get(HEADER_BYTES..)?;
     let salts = salts(log)?;
-    let is_big_endian = word(log, 0)? == MAGIC | 1;
     let mut rebuilt = Builder::new(&salts);
     let mut stored = [word(log, 24)?, word(log, 28)?];
     let mut computed = sum([0, 0], log.get(..24)?, is_big_endian);

@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use super::*;
 
 /// Names the data directory for a child; a test run without it has nothing to do.
-const DIRECTORY: &str = "GREENROOM_TEST_DIRECTORY";
+pub(super) const DIRECTORY: &str = "GREENROOM_TEST_DIRECTORY";
 
-fn child(test: &str, directory: &Path, wrapper: Option<&str>) -> Child {
+pub(super) fn child(test: &str, directory: &Path, wrapper: Option<&str>) -> Child {
     let own = std::env::current_exe().unwrap();
     let mut command = match wrapper {
         None => Command::new(own),
@@ -20,7 +20,7 @@ fn child(test: &str, directory: &Path, wrapper: Option<&str>) -> Child {
         }
     };
     command
-        .args(["--exact", "--nocapture", &format!("store::child::{test}")])
+        .args(["--exact", "--nocapture", test])
         .env(DIRECTORY, directory)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -37,7 +37,7 @@ fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
     })
 }
 
-fn say(word: impl std::fmt::Display) {
+pub(super) fn say(word: impl std::fmt::Display) {
     let mut output = std::io::stdout().lock();
     // The parent may have gone: then the next write ends this process, which is as well.
     let _ = writeln!(output, "\nsay:{word}");
@@ -59,7 +59,7 @@ fn as_child_hold_the_directory() {
 fn a_second_process_is_told_who_holds_the_directory() {
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("data");
-    let mut holder = child("as_child_hold_the_directory", &path, None);
+    let mut holder = child("store::child::as_child_hold_the_directory", &path, None);
     assert!(lines(&mut holder).any(|line| line == "held"));
     let error = DataDirectory::open(&path).unwrap_err();
     let pid = holder.id();
@@ -114,7 +114,11 @@ fn a_killed_process_loses_nothing_that_it_answered() {
     let directory = tempfile::tempdir().unwrap();
     let mut answered = 0;
     for acknowledgements in [1, 2, 7, 30, 100] {
-        let mut writer = child("as_child_append_for_ever", directory.path(), None);
+        let mut writer = child(
+            "store::child::as_child_append_for_ever",
+            directory.path(),
+            None,
+        );
         let seqs = lines(&mut writer).filter_map(|line| line.parse::<u64>().ok());
         answered = seqs.take(acknowledgements).last().expect("it appends");
         writer.kill().unwrap();
@@ -137,7 +141,11 @@ fn a_killed_process_loses_nothing_that_it_answered() {
 fn a_failing_write_is_never_answered_as_done() {
     let directory = tempfile::tempdir().unwrap();
     let script = "trap '' XFSZ; ulimit -f 2000; exec \"$0\" \"$@\"";
-    let mut writer = child("as_child_append_for_ever", directory.path(), Some(script));
+    let mut writer = child(
+        "store::child::as_child_append_for_ever",
+        directory.path(),
+        Some(script),
+    );
     let said: Vec<_> = lines(&mut writer).collect();
     writer.wait().unwrap();
     let has = |start: &str| said.iter().any(|line| line.starts_with(start));

@@ -242,12 +242,12 @@ const PLACES: [Range<usize>; 4] = [0..PAGE_BYTES, 0..1, 3..4, 2_000..2_001];
 #[test]
 fn a_damaged_page_stops_only_the_rooms_around_it() {
     let whole = Whole::new();
-    let runs = std::env::var("GREENROOM_RUNS").is_ok_and(|runs| runs.len() >= 3);
+    let is_soak = std::env::var("GREENROOM_RUNS").is_ok_and(|runs| runs.len() >= 3);
     let (mut cases, mut unopened, mut stopped_most, mut uncompacted_most) = (0, 0, 0, 0);
     for number in 1..=whole.bytes.len() / PAGE_BYTES {
         let (kind, own) = whole.page(number);
         for (at, place) in PLACES.into_iter().enumerate() {
-            if !runs && at != number % PLACES.len() {
+            if !is_soak && at != number % PLACES.len() {
                 continue;
             }
             let what = format!("page {number}, {kind}, {place:?}, rooms {own:?}");
