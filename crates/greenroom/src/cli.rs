@@ -94,17 +94,19 @@ pub(crate) enum ColorWhen {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a local server: open access, demo page
-    #[command(after_help = "Examples:
+    #[command(
+        after_help = "Behind `--` stands a command that is started when the server is ready, and ends it. \
+Where nothing says otherwise the server listens on a free port then and keeps nothing. The command is told by \
+GREENROOM_URL, GREENROOM_PUBLIC_KEY and GREENROOM_SECRET_KEY where it is; signals are passed on to it and to \
+what it started, and its exit code is ours.
+
+Examples:
   greenroom dev                            # http://localhost:8080/, data in ./.greenroom
   greenroom dev --listen 127.0.0.1:0       # on a free port
   greenroom dev --data :memory:            # keeps nothing
   greenroom dev --lan                      # for the phone next to you
-  greenroom dev -- npm test                # for as long as that runs
-
-Behind `--` stands a command that is started when the server is ready, and ends it. Where nothing says \
-otherwise the server listens on a free port then and keeps nothing. The command is told by GREENROOM_URL, \
-GREENROOM_PUBLIC_KEY and GREENROOM_SECRET_KEY where it is; signals are passed on to it and to what it \
-started, and its exit code is ours.")]
+  greenroom dev -- npm test                # for as long as that runs"
+    )]
     Dev(DevOptions),
     /// Run a server for others
     #[command(

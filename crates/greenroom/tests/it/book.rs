@@ -9,6 +9,7 @@
 //! A server of a page listens on a free port instead of 8080 and goes to the background; a second one
 //! ends the first, as if it were typed into the same terminal.
 
+mod examples;
 mod page;
 mod words;
 

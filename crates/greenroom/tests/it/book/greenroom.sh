@@ -42,7 +42,9 @@ if [ -e "$BOOK_STATE/pid" ]; then
     while kill -0 "$pid" 2>/dev/null; do read -rt 0.05 <> <(:) || true; done
     rm -f "$BOOK_STATE/address"
 fi
-"$BOOK_BINARY" "${arguments[@]}" --listen 127.0.0.1:0 >/dev/null 2>"$BOOK_STATE/said" </dev/null &
+# Emptied before: what the last server said would pass for what this one says.
+: >"$BOOK_STATE/said"
+"$BOOK_BINARY" "${arguments[@]}" --listen 127.0.0.1:0 >/dev/null 2>>"$BOOK_STATE/said" </dev/null &
 pid=$!
 echo "$pid" >"$BOOK_STATE/pid"
 disown
