@@ -10,6 +10,7 @@ use std::path::Path;
 
 use bytes::{BufMut, BytesMut};
 use greenroom_core::protocol::lib0::{put_var_bytes, put_var_uint};
+use greenroom_core::store::envelope::RecordKind;
 use greenroom_server::auth::{Claims, Grant, Keys, Rights, SecretKey};
 use yrs::updates::encoder::Encode;
 use yrs::{Any, Array, Doc, Map, Options, ReadTxn, Text, Transact, WriteTxn, XmlFragment};
@@ -37,6 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("shadow", vec![sequence(&updates), sequence(&updates[..2])]),
         ("row", vec![row(&updates[0]), row(&updates[2])]),
         ("snapshot", vec![snapshot(&updates)]),
+        ("export", vec![export(&updates)]),
         ("service_state", vec![service_state()]),
     ];
     seeds.extend(credentials()?);
@@ -56,6 +58,18 @@ const HANDSHAKE: &[u8] = b"upgrade: websocket\nconnection: keep-alive, Upgrade\n
     sec-websocket-extensions: permessage-deflate; client_max_window_bits";
 const SMALL_WINDOW: &[u8] =
     b"sec-websocket-extensions: permessage-deflate; server_max_window_bits=\"9\", x; y=1";
+
+/// What becomes records of a room's file: in chunks of 17 bytes, a head that says so many, then kind,
+/// length and content of each.
+fn export(updates: &[Vec<u8>]) -> Vec<u8> {
+    let short: Vec<_> = updates.iter().filter(|update| update.len() < 250).collect();
+    let mut data = vec![16, short.len() as u8];
+    for update in short {
+        data.extend([RecordKind::Document as u8, update.len() as u8 + 1, 0]);
+        data.extend(update);
+    }
+    data
+}
 
 /// Unmasked in effect (a mask of zeros): a text in three parts with a ping between, a close.
 fn frames() -> Vec<Vec<u8>> {

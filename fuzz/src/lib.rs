@@ -38,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     target_of("shadow", 4 << 10, documents::shadow),
     target_of("row", 4 << 10, stored::row),
     target_of("snapshot", 4 << 10, stored::snapshot),
+    target_of("export", 8 << 10, stored::export),
     target_of("service_state", 4 << 10, stored::service_state),
     target_of("token", 10 << 10, auth::token),
     target_of("claims", 4 << 10, auth::claims),

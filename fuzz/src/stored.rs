@@ -5,6 +5,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use greenroom_core::collab::read_past as read_documents;
+use greenroom_core::export::{Decoder, Encoder, ExportError, ExportHead, Incoming, Piece};
+use greenroom_core::limits::Limits;
 use greenroom_core::room::behaviour::Past;
 use greenroom_core::service::read_past as read_state;
 use greenroom_core::store::Part;
@@ -53,6 +55,70 @@ pub(crate) fn row(data: &[u8]) {
     };
     drop(read_documents(past()));
     drop(read_state(&past()));
+}
+
+/// The pieces of an exported room that comes in chunks of so many bytes, each with its place.
+fn pieces(file: &[u8], chunk: usize) -> Result<Vec<(u64, Piece)>, ExportError> {
+    let (mut decoder, mut pieces) = (Decoder::default(), Vec::new());
+    for bytes in file.chunks(chunk) {
+        decoder.push(bytes);
+        loop {
+            let at = decoder.position();
+            let Some(piece) = decoder.next_piece()? else {
+                break;
+            };
+            pieces.push((at, piece));
+        }
+    }
+    decoder.finish()?;
+    Ok(pieces)
+}
+
+/// A file of a room is read or refused, the same however it is cut into chunks; one that is sound
+/// gives what was written into it, and that becomes a room or is refused.
+pub(crate) fn export(mut data: &[u8]) {
+    let chunk = usize::from(take_byte(&mut data)) + 1;
+    // As somebody sends it: nearly always refused, for its sums.
+    assert_eq!(pieces(data, chunk), pieces(data, data.len().max(1)));
+    let (mut encoder, head) = (None, take_byte(&mut data));
+    let (mut file, mut seq) = (Vec::new(), 0);
+    while !data.is_empty() {
+        let encoder = encoder.get_or_insert_with(|| {
+            let (encoder, begun) = Encoder::begin(&ExportHead {
+                room: "a".into(),
+                kind: "collab".into(),
+                seq: u64::from(head),
+                created: greenroom_service::Millis(1),
+                exported: greenroom_service::Millis(2),
+                metadata: serde_json::Map::new(),
+            });
+            file.extend(begun);
+            encoder
+        });
+        let kind = take_byte(&mut data);
+        let length = usize::from(take_byte(&mut data));
+        let content = Bytes::copy_from_slice(take(&mut data, length));
+        file.extend(match RecordKind::from_byte(kind) {
+            Some(kind) => {
+                seq += 1;
+                let record = Record {
+                    kind,
+                    data: content,
+                };
+                encoder.record(seq, greenroom_service::Millis(seq), &record)
+            }
+            None => encoder.snapshot(&Part::Document(String::new()), seq, &content),
+        });
+    }
+    let Some(encoder) = encoder else { return };
+    file.extend(encoder.end());
+    let read = pieces(&file, chunk);
+    assert_eq!(read, pieces(&file, file.len()));
+    let mut incoming = Incoming::default();
+    for (at, piece) in read.into_iter().flatten() {
+        incoming.take(at, piece);
+    }
+    drop(incoming.into_import(&Limits::default()));
 }
 
 /// A document's snapshot and the updates behind it are read or refused. Nothing is lost: what is

@@ -294,6 +294,10 @@ fixed_limits! {
     REQUEST_DEADLINE_MS: u64 = 30_000;
     /// A request's body has to come within this.
     REQUEST_BODY_DEADLINE_MS: u64 = 60_000;
+    /// What a refused request still sends is read up to this, so that its sender sees the answer.
+    REFUSED_BODY_BYTES_MAX: usize = 64 << 20;
+    /// And for no longer than this.
+    REFUSED_BODY_MS_MAX: u64 = 10_000;
     /// Frames with less payload are not compressed: what little they would lose is not worth the time.
     DEFLATE_BYTES_MIN: usize = 256;
     /// Frames with more payload are not compressed: their room would stand still meanwhile (256 KiB

@@ -50,6 +50,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             .fallback(not_found),
     };
     router
+        .layer(axum::middleware::from_fn(rest::hear_out))
         .layer(axum::middleware::from_fn(http_meters::count))
         .with_state(app)
 }

@@ -68,7 +68,9 @@ impl RecordKind {
         }
     }
 
-    pub(crate) const fn from_byte(byte: u8) -> Option<Self> {
+    /// The kind that this byte stands for.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             1 => Self::Document,
             2 => Self::Entries,

@@ -7,6 +7,7 @@ mod body;
 mod cors;
 mod docs;
 mod documents;
+mod drain;
 mod export;
 mod model;
 mod overview;
@@ -29,6 +30,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use crate::app::App;
 use crate::problem::Problem;
+
+pub(crate) use drain::hear_out;
 
 /// What the document says besides the handlers.
 #[derive(OpenApi)]

@@ -233,6 +233,43 @@ async fn a_file_that_is_whole_and_holds_nonsense_is_refused_at_its_place() {
     assert!(detail.starts_with("the record at seq 1, "), "{detail}");
 }
 
+#[tokio::test]
+async fn who_writes_all_before_reading_sees_why_it_is_refused() {
+    let server = TestServer::open().await;
+    // More than sockets hold, so that writing it needs somebody who reads.
+    let body = vec![b'x'; 16 << 20];
+    for (path, kind, status, code) in [
+        (
+            "PUT /api/rooms/a/metadata",
+            "application/json",
+            413,
+            "too_large",
+        ),
+        (
+            "POST /api/rooms/a/document",
+            "text/plain",
+            415,
+            "media_type",
+        ),
+        ("POST /api/rooms/a/nothing", "text/plain", 404, "not_found"),
+    ] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let length = body.len();
+        let head = format!(
+            "{path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\n\
+             content-length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&body).await.expect("all is taken");
+        let answer = tokio::time::timeout(PATIENCE, answer_of(&mut stream)).await;
+        let answer = answer.expect("it is answered");
+        if code != "not_found" {
+            answer.is_problem(status, code);
+        }
+        assert_eq!(answer.status, status);
+    }
+}
+
 /// Flips a bit wherever `mark` stands in the files of a store that is stopped.
 fn damage(directory: &Path, mark: &[u8]) {
     let mut places = 0;
