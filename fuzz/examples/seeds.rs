@@ -59,11 +59,11 @@ const HANDSHAKE: &[u8] = b"upgrade: websocket\nconnection: keep-alive, Upgrade\n
 const SMALL_WINDOW: &[u8] =
     b"sec-websocket-extensions: permessage-deflate; server_max_window_bits=\"9\", x; y=1";
 
-/// What becomes records of a room's file: in chunks of 17 bytes, a head that says so many, then kind,
-/// length and content of each.
+/// What becomes records of a room's file: in chunks of 17 bytes, a head that says how many, then
+/// kind, length and content of each.
 fn export(updates: &[Vec<u8>]) -> Vec<u8> {
     let short: Vec<_> = updates.iter().filter(|update| update.len() < 250).collect();
-    let mut data = vec![16, short.len() as u8];
+    let mut data = vec![16, 0];
     for update in short {
         data.extend([RecordKind::Document as u8, update.len() as u8 + 1, 0]);
         data.extend(update);

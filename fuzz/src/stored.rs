@@ -13,6 +13,7 @@ use greenroom_core::store::Part;
 use greenroom_core::store::envelope::{
     Record, RecordKind, VERSION, decode_row, encode_row, open_snapshot, seal_snapshot,
 };
+use greenroom_service::Millis;
 
 use crate::{take, take_byte};
 
@@ -80,42 +81,38 @@ pub(crate) fn export(mut data: &[u8]) {
     let chunk = usize::from(take_byte(&mut data)) + 1;
     // As somebody sends it: nearly always refused, for its sums.
     assert_eq!(pieces(data, chunk), pieces(data, data.len().max(1)));
-    let (mut encoder, head) = (None, take_byte(&mut data));
-    let (mut file, mut seq) = (Vec::new(), 0);
+    let off_by = u64::from(take_byte(&mut data) / 128);
+    let mut frames = Vec::new();
     while !data.is_empty() {
-        let encoder = encoder.get_or_insert_with(|| {
-            let (encoder, begun) = Encoder::begin(&ExportHead {
-                room: "a".into(),
-                kind: "collab".into(),
-                seq: u64::from(head),
-                created: greenroom_service::Millis(1),
-                exported: greenroom_service::Millis(2),
-                metadata: serde_json::Map::new(),
-            });
-            file.extend(begun);
-            encoder
-        });
-        let kind = take_byte(&mut data);
+        let kind = RecordKind::from_byte(take_byte(&mut data));
         let length = usize::from(take_byte(&mut data));
-        let content = Bytes::copy_from_slice(take(&mut data, length));
-        file.extend(match RecordKind::from_byte(kind) {
+        frames.push((kind, Bytes::copy_from_slice(take(&mut data, length))));
+    }
+    let records = frames.iter().filter(|(kind, _)| kind.is_some()).count() as u64;
+    let (mut encoder, begun) = Encoder::begin(&ExportHead {
+        room: "a".into(),
+        kind: "collab".into(),
+        seq: records + off_by,
+        created: Millis(1),
+        exported: Millis(2),
+        metadata: serde_json::Map::new(),
+    });
+    let (mut file, mut seq) = (begun.to_vec(), 0);
+    for (kind, data) in frames {
+        file.extend(match kind {
             Some(kind) => {
                 seq += 1;
-                let record = Record {
-                    kind,
-                    data: content,
-                };
-                encoder.record(seq, greenroom_service::Millis(seq), &record)
+                encoder.record(seq, Millis(seq), &Record { kind, data })
             }
-            None => encoder.snapshot(&Part::Document(String::new()), seq, &content),
+            None => encoder.snapshot(&Part::Document(String::new()), seq, &data),
         });
     }
-    let Some(encoder) = encoder else { return };
     file.extend(encoder.end());
     let read = pieces(&file, chunk);
     assert_eq!(read, pieces(&file, file.len()));
+    let Ok(read) = read else { return };
     let mut incoming = Incoming::default();
-    for (at, piece) in read.into_iter().flatten() {
+    for (at, piece) in read {
         incoming.take(at, piece);
     }
     drop(incoming.into_import(&Limits::default()));
