@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("handshake", vec![HANDSHAKE.to_vec(), SMALL_WINDOW.to_vec()]),
         ("lib0", anys()),
         ("yjs", messages(&updates)),
+        ("hocuspocus", connections(&updates)),
         ("awareness", vec![presence()]),
         ("state_vector", vec![vec![2, 1, 5, 0x80, 0x01, 7], vec![0]]),
         ("update", updates.clone()),
@@ -154,6 +155,39 @@ fn messages(updates: &[Vec<u8>]) -> Vec<Vec<u8>> {
     messages.push([sync(1, &updates[0]), vec![3]].concat());
     messages.push(vec![1, 6, 1, 1, 2, 2, b'{', b'}']);
     messages
+}
+
+/// Two connections of several sessions: let in and denied, with what waits; each step with its kind and
+/// its length.
+fn connections(updates: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let said = |address: &[u8], body: &[u8]| {
+        let frame = [&[address.len() as u8], address, body].concat();
+        [&[0, frame.len() as u8], &frame[..]].concat()
+    };
+    let token = b"\x02\x00\x03tok\x054.8.0";
+    let step_1 = sync(0, &yrs::StateVector::default().encode_v1());
+    let (let_in, deny) = (vec![0xff, 0], vec![0xe0, 0]);
+    let one = [
+        said(b"a", token),
+        said(b"a", &step_1),
+        let_in.clone(),
+        said(b"a", &sync(2, &updates[0])),
+        said(b"a", b"\x05\x02hi"),
+        said(b"a", token),
+        said(b"a", b"\x03"),
+        vec![0, 1, 10],
+        said(b"a", b"\x07"),
+    ];
+    let two = [
+        said(b"b\0tab", &step_1),
+        said(b"b\0tab", token),
+        deny,
+        said(b"b\0tab", token),
+        let_in,
+        said(b"b\0tab", b"\x06\x02hi"),
+        said(b"c", b"\x07"),
+    ];
+    vec![one.concat(), two.concat()]
 }
 
 /// Two sessions come, one changes, time passes, one leaves.

@@ -32,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     target_of("handshake", 1 << 10, frames::handshake),
     target_of("lib0", 4 << 10, protocols::lib0),
     target_of("yjs", 4 << 10, protocols::yjs),
+    target_of("hocuspocus", 4 << 10, protocols::hocuspocus),
     target_of("awareness", 4 << 10, protocols::awareness),
     target_of("state_vector", 1 << 10, protocols::state_vector),
     target_of("update", 4 << 10, documents::update),

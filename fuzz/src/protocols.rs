@@ -7,6 +7,7 @@ use greenroom_core::collab::doc::awareness::{Awareness, read_awareness};
 use greenroom_core::collab::doc::update::{ANY_NESTING_MAX, StateVector};
 use greenroom_core::limits::Limits;
 use greenroom_core::protocol::ClientMessage;
+use greenroom_core::protocol::hocuspocus::sessions::{Sessions, Step};
 use greenroom_core::protocol::lib0::Reader;
 use greenroom_core::protocol::yjs::decode;
 use greenroom_service::{Message, Millis, SessionId};
@@ -64,6 +65,65 @@ pub(crate) fn yjs(data: &[u8]) {
         }
     }
     assert!(decoded.is_err() || !messages.is_empty());
+}
+
+/// The sessions of a Hocuspocus connection stay within their limits whatever comes, and only who was
+/// let in is heard. Each step begins with its kind and the length of what belongs to it.
+pub(crate) fn hocuspocus(mut data: &[u8]) {
+    let limits = Limits {
+        hocuspocus_pending_max: 4,
+        hocuspocus_queue_messages_max: 16,
+        hocuspocus_queue_bytes_max: 1 << 10,
+        hocuspocus_sessions_max: 8,
+        ..small_limits()
+    };
+    let mut table = Sessions::default();
+    let mut judged = Vec::new();
+    let mut open = BTreeSet::new();
+    let mut sessions = 0;
+    while !data.is_empty() {
+        let (kind, len) = (take_byte(&mut data), take_byte(&mut data));
+        let mut steps = Vec::new();
+        if kind < 0xe0 {
+            let frame = Bytes::copy_from_slice(take(&mut data, len.into()));
+            match table.receive(&Message::Binary(frame), &limits) {
+                Ok(step) => steps.extend(step),
+                Err(_) => return,
+            }
+        } else if !judged.is_empty() {
+            let (address, attempt) = judged.remove(usize::from(len) % judged.len());
+            if kind < 0xf0 {
+                steps.extend(table.deny(&address, attempt, "no".into(), &limits));
+            } else {
+                sessions += 1;
+                let session = SessionId(sessions);
+                if let Some(said) = table.let_in(&address, attempt, session, &limits) {
+                    open.insert(session);
+                    steps.extend(said);
+                }
+            }
+        }
+        for step in steps {
+            match step {
+                Step::Judge {
+                    address,
+                    room,
+                    attempt,
+                    ..
+                } => {
+                    assert!(address.starts_with(room.as_str()));
+                    judged.push((address, attempt));
+                }
+                Step::Deny(..) => {}
+                Step::Hear(session, _) | Step::Renew(session, _) => {
+                    assert!(open.contains(&session));
+                }
+                Step::Fault(session, _) | Step::Leave(session) => assert!(open.remove(&session)),
+            }
+        }
+        let (waiting, queued, bytes) = table.waits();
+        assert!(waiting <= 4 && queued <= 16 && bytes <= 1 << 10);
+    }
 }
 
 /// A table that sessions announce themselves to stays within its limits, and what it tells can be

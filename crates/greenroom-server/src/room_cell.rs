@@ -226,6 +226,12 @@ impl RoomCell {
         })
     }
 
+    /// Stands still until it is dropped: nobody runs a turn meanwhile.
+    #[cfg(test)]
+    pub(crate) fn stand_still(&self) -> impl Sized {
+        self.wait()
+    }
+
     /// For the room's task; `None` after a turn that panicked.
     fn wait(&self) -> Option<MutexGuard<'_, Turns>> {
         self.turns.lock().ok()

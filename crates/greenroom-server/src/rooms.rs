@@ -98,6 +98,12 @@ impl RoomRef {
         self.rooms.edge.clock
     }
 
+    /// Who runs its turns.
+    #[cfg(test)]
+    pub(crate) fn cell(&self) -> &RoomCell {
+        &self.handle.cell
+    }
+
     /// The room's name.
     pub(crate) fn id(&self) -> &RoomId {
         &self.room

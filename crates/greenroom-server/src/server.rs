@@ -236,6 +236,12 @@ impl Server {
         })
     }
 
+    /// Its rooms.
+    #[cfg(test)]
+    pub(crate) fn rooms(&self) -> Arc<Rooms> {
+        Arc::clone(&self.rooms)
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {

@@ -3,6 +3,7 @@
 mod failures;
 mod gate;
 mod presence;
+mod receipts;
 mod sync;
 mod trace;
 

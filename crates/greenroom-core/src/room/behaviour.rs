@@ -54,7 +54,7 @@ pub enum Effect {
     SendSure(SessionId, ServerMessage, Visibility),
     /// A session said something that nobody else in the room is to hear: those who watch do.
     Said(SessionId, Message),
-    /// The session counts its writes anew: receipts that are held back are dropped.
+    /// The session counts its writes anew: receipts that have not left are dropped.
     ForgetReceipts(SessionId),
     /// Journal a record.
     Record(Record),

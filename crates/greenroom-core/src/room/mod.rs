@@ -535,7 +535,9 @@ impl Room {
         self.sessions.insert(id, session);
         self.links.insert(id, link);
         self.outbox.enter(id, stream, self.journal.next_seq());
-        self.tell_rights(id);
+        if self.links[&id].protocol.acknowledges() {
+            self.tell_rights(id);
+        }
         self.event(Source::Session(id), |b, cx| b.join(id, cx));
     }
 

@@ -210,13 +210,11 @@ impl Outbox {
         });
     }
 
-    /// The session counts its writes anew: those that are not durable are covered by what it does
-    /// next, and it is to hear of that only.
+    /// The session counts its writes anew: those before are covered by what it does next, and it is to
+    /// hear of that only.
     pub(crate) fn forget_receipts(&mut self, session: SessionId) {
-        let durable = self.durable;
         if let Some(seat) = self.seats.get_mut(session) {
-            seat.receipts
-                .retain(|receipt| !receipt.is_of_write || receipt.gate <= durable);
+            seat.receipts.retain(|receipt| !receipt.is_of_write);
         }
     }
 
@@ -350,7 +348,10 @@ impl Outbox {
             return done;
         }
         let mut spent = 0;
-        while let Some(next) = seat.next(ring, self.durable) {
+        if !seat.receipts.is_empty() {
+            seat.take_receipts(self.durable, out);
+        }
+        while let Some(next) = seat.next(ring) {
             let skip = next.bytes.is_empty() || next.except == Some(session);
             // A session that is closed at once waits for no gate.
             if next.gate > self.durable && !skip {

@@ -6,6 +6,8 @@
 
 mod member;
 mod outgoing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

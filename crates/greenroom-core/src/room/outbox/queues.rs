@@ -155,7 +155,6 @@ pub(super) struct Next<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     Private,
-    Sure,
     /// It has heard then of all records before this one.
     Shared {
         next_seq: u64,
@@ -268,19 +267,8 @@ impl Seat {
     }
 
     /// What comes next: private frames stand before the ring's frame at their position.
-    pub(super) fn next<'a>(&'a self, ring: &'a Ring, durable: u64) -> Option<Next<'a>> {
-        let private = self.private.front().filter(|f| f.at <= self.cursor);
-        if let Some(receipt) = self.receipts.front().filter(|r| r.gate <= durable)
-            && private.is_none_or(|f| f.gate > durable || f.order > receipt.order)
-        {
-            return Some(Next {
-                bytes: &receipt.bytes,
-                gate: receipt.gate,
-                except: None,
-                step: Step::Sure,
-            });
-        }
-        if let Some(frame) = private {
+    pub(super) fn next<'a>(&'a self, ring: &'a Ring) -> Option<Next<'a>> {
+        if let Some(frame) = self.private.front().filter(|f| f.at <= self.cursor) {
             return Some(Next {
                 bytes: &frame.bytes,
                 gate: frame.gate,
@@ -300,10 +288,26 @@ impl Seat {
         })
     }
 
+    /// Takes the receipts that may leave. What this session alone was sent before one of them, and may
+    /// leave as well, goes before it.
+    #[cold]
+    pub(super) fn take_receipts(&mut self, durable: u64, out: &mut Vec<Bytes>) {
+        while let Some(receipt) = self.receipts.pop_front_if(|r| r.gate <= durable) {
+            let order = receipt.order;
+            let is_before = |f: &mut PrivateFrame| f.order < order && f.gate <= durable;
+            while self.private.front().is_some_and(|f| f.at <= self.cursor)
+                && let Some(frame) = self.private.pop_front_if(is_before)
+            {
+                self.private_bytes -= frame.counted();
+                out.push(frame.bytes);
+            }
+            out.push(receipt.bytes);
+        }
+    }
+
     /// What [`Self::next`] gave with this step is taken.
     pub(super) fn advance(&mut self, ring: &mut Ring, step: Step) {
         match step {
-            Step::Sure => drop(self.receipts.pop_front()),
             Step::Private => {
                 let frame = self.private.pop_front().expect("looked at");
                 self.private_bytes -= frame.counted();
