@@ -22,6 +22,15 @@ const SEEN = {
   "README.md": async (server) => {
     await until("it is in the room", async () => (await room(server, "my-room"))?.sessions.length === 1);
   },
+  "docs/guides/hocuspocus.md": async (server, said) => {
+    for (const name of ["docs%2Fa", "docs%2Fb", "docs%2Fc"]) {
+      await until(`it is in ${name}`, async () => (await room(server, name))?.sessions.length === 1);
+    }
+    const path = "/api/rooms/docs%2Fa/events";
+    const headers = { "content-type": "text/plain" };
+    await fetch(server.url("http", path), { method: "POST", headers, body: "published" });
+    await until("it is told", () => said().includes("published\n"));
+  },
   "docs/start/first-page.md": async (server, said) => {
     await until("it says what it wrote", () => said().includes("hello \n"));
     await until("the server has it", async () => {
