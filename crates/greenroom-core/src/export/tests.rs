@@ -11,28 +11,13 @@ use crate::collab::doc::ask::{Answer, Ask, Edit};
 use crate::limits::Limits;
 use crate::room::request::{ContentRequest, Import, Reply, Request};
 use crate::service::Counter;
-use crate::service::test_room::TestRoom;
+use crate::service::test_room::{TestRoom, object};
 use crate::store::envelope::{Record, RecordKind};
-use crate::store::{ListFilter, Part, RoomMeta, StoreError, StoreReply, StoreRequest};
-
-fn object(value: Value) -> Map<String, Value> {
-    value.as_object().expect("an object").clone()
-}
-
-fn stored(room: &mut TestRoom) -> Option<RoomMeta> {
-    let filter = ListFilter {
-        limit: 1,
-        ..ListFilter::default()
-    };
-    match room.store().handle(StoreRequest::List(filter)) {
-        StoreReply::Rooms(rooms) => rooms.into_iter().next(),
-        other => panic!("{other:?}"),
-    }
-}
+use crate::store::{Part, StoreError, StoreReply, StoreRequest};
 
 /// What is durable of the room, as a file.
 fn exported(room: &mut TestRoom) -> Bytes {
-    let meta = stored(room).expect("it was written to");
+    let meta = room.meta().expect("it was written to");
     let id = meta.room.clone();
     let request = StoreRequest::Snapshots { room: id.clone() };
     let StoreReply::Snapshots(snapshots) = room.store().handle(request) else {
@@ -149,7 +134,7 @@ fn a_room_of_documents_becomes_another() {
         assert_eq!(text(&mut copy, "notes"), "note 40");
         copy.crash();
     }
-    let meta = stored(&mut copy).expect("it is stored");
+    let meta = copy.meta().expect("it is stored");
     assert_eq!(
         serde_json::from_slice::<Value>(&meta.metadata).expect("JSON"),
         json!({"title": "Plans"})
@@ -199,12 +184,12 @@ fn nothing_of_an_import_is_there_when_it_is_refused() {
 
     let mut other = TestRoom::service(Counter::open);
     assert_eq!(refused(import(&mut other, &file)), "wrong_room");
-    assert_eq!(stored(&mut other), None);
+    assert_eq!(other.meta(), None);
 
     let mut copy = collab();
     copy.fail_store(StoreError::Full);
     assert_eq!(refused(import(&mut copy, &file)), "store_unavailable");
-    assert_eq!(stored(&mut copy), None, "all or nothing");
+    assert_eq!(copy.meta(), None, "all or nothing");
     copy.advance(5_000);
     assert_eq!(text(&mut copy, ""), "");
     assert_eq!(import(&mut copy, &file), Some(Reply::Done), "then it can");
@@ -367,7 +352,7 @@ fn a_piece_that_is_missing_or_moved_is_missed() {
 #[test]
 fn a_room_that_was_deleted_meanwhile_is_not_mixed_with_its_successor() {
     let mut room = lived_in();
-    let meta = stored(&mut room).expect("it is there");
+    let meta = room.meta().expect("it is there");
     let request = StoreRequest::Snapshots {
         room: meta.room.clone(),
     };

@@ -421,3 +421,15 @@ pub fn hello(user: &str, protocol: Protocol, document: &str) -> Hello {
         origin: "203.0.113.1".into(),
     }
 }
+
+/// The members of a JSON object.
+///
+/// # Panics
+/// When it is none.
+#[must_use]
+pub fn object(value: serde_json::Value) -> serde_json::Map<String, serde_json::Value> {
+    match value {
+        serde_json::Value::Object(object) => object,
+        other => panic!("{other} is no object"),
+    }
+}

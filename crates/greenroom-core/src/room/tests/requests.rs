@@ -1,7 +1,7 @@
 //! Requests of those who are not in the room: answered once, after what they changed is durable.
 
 use greenroom_service::{Message, SessionId};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{check, probe, probe_with};
 use crate::close_reason::CloseReason;
@@ -9,26 +9,8 @@ use crate::limits::Limits;
 use crate::room::Stopped;
 use crate::room::request::{Reply, Request, Seen, Shown};
 use crate::room::{Input, RoomState};
-use crate::service::test_room::TestRoom;
-use crate::store::{ListFilter, RoomMeta, StoreError, StoreReply, StoreRequest};
-
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(object) => object,
-        other => panic!("{other} is no object"),
-    }
-}
-
-fn meta(room: &mut TestRoom) -> Option<RoomMeta> {
-    let filter = ListFilter {
-        limit: 1,
-        ..ListFilter::default()
-    };
-    match room.store().handle(StoreRequest::List(filter)) {
-        StoreReply::Rooms(rooms) => rooms.into_iter().next(),
-        other => panic!("{other:?}"),
-    }
-}
+use crate::service::test_room::{TestRoom, object};
+use crate::store::{StoreError, StoreReply, StoreRequest};
 
 fn shown(room: &mut TestRoom) -> Shown {
     let id = room.ask("op", Request::Show);
@@ -63,10 +45,7 @@ fn a_room_is_made_once_and_stays() {
     assert!(shown.is_stored);
     assert_eq!(shown.seq, 1);
     assert_eq!(Value::Object(shown.metadata), json!({"title": "Plans"}));
-    assert_eq!(
-        meta(&mut room).map(|meta| meta.kind),
-        Some("service".into())
-    );
+    assert_eq!(room.meta().map(|meta| meta.kind), Some("service".into()));
 }
 
 #[test]
@@ -85,7 +64,7 @@ fn metadata_is_replaced_and_merged() {
         room.reply(id),
         Some(Reply::Metadata(object(merged.clone())))
     );
-    let stored = meta(&mut room).expect("it is stored").metadata;
+    let stored = room.meta().expect("it is stored").metadata;
     assert_eq!(
         serde_json::from_slice::<Value>(&stored).expect("JSON"),
         merged
@@ -104,7 +83,7 @@ fn metadata_has_a_limit() {
         Request::SetMetadata(object(json!({"a": "123456789012345"}))),
     );
     assert_eq!(refused(room.reply(id)), "too_large");
-    assert_eq!(meta(&mut room), None);
+    assert_eq!(room.meta(), None);
 }
 
 #[test]
@@ -180,7 +159,7 @@ fn an_event_reaches_those_who_can_hear_it() {
     assert_eq!(room.reply(id), Some(Reply::Sent(2)));
     check(&mut room, ada, ["hello"]);
     check(&mut room, bob, ["hello"]);
-    assert_eq!(meta(&mut room), None, "it leaves no record");
+    assert_eq!(room.meta(), None, "it leaves no record");
 }
 
 #[test]
@@ -194,7 +173,7 @@ fn a_deleted_room_closes_who_is_in_it_and_begins_anew() {
     assert_eq!(room.reply(id), Some(Reply::Done));
     assert_eq!(room.closed(ada), Some(CloseReason::Deleted));
     assert_eq!(room.stopped(), Some(&Stopped::Deleted));
-    assert_eq!(meta(&mut room), None);
+    assert_eq!(room.meta(), None);
     let bob = room.join("bob");
     room.send(bob, "get k");
     check(&mut room, bob, ["k=None"]);
@@ -217,7 +196,7 @@ fn nothing_is_written_while_the_room_is_being_deleted() {
     assert_eq!(appends.count(), 1, "the one from before");
     room.release_store();
     assert_eq!(room.reply(id), Some(Reply::Done));
-    assert_eq!(meta(&mut room), None);
+    assert_eq!(room.meta(), None);
 }
 
 #[test]

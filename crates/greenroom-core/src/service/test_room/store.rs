@@ -5,7 +5,7 @@ use greenroom_service::Millis;
 use super::TestRoom;
 use crate::room::Input;
 use crate::store::memory::MemoryStore;
-use crate::store::{StoreError, StoreReply, StoreRequest};
+use crate::store::{ListFilter, RoomMeta, StoreError, StoreReply, StoreRequest};
 
 impl TestRoom {
     /// From now on requests to the store wait for [`answer_store`](Self::answer_store).
@@ -53,6 +53,21 @@ impl TestRoom {
     /// The store itself: to look into it, or to damage it.
     pub fn store(&mut self) -> &mut MemoryStore {
         &mut self.store
+    }
+
+    /// What the store knows of the room; `None` when nothing was ever written to it.
+    ///
+    /// # Panics
+    /// When the store fails.
+    pub fn meta(&mut self) -> Option<RoomMeta> {
+        let filter = ListFilter {
+            limit: 1,
+            ..ListFilter::default()
+        };
+        match self.store.handle(StoreRequest::List(filter)) {
+            StoreReply::Rooms(rooms) => rooms.into_iter().next(),
+            other => panic!("a store that answers {other:?}"),
+        }
     }
 
     /// When the store says that the room wants to be loaded.
