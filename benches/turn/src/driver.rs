@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use greenroom_core::close_reason::Protocol;
+use greenroom_core::hooks::Wishes;
 use greenroom_core::limits::Limits;
 use greenroom_core::protocol::{self, ClientMessage};
 use greenroom_core::room::behaviour::{BehaviourFactory, Visibility};
@@ -46,6 +47,7 @@ impl Driver {
             node: NodeId(1),
             limits: limits.clone(),
             visibility: Visibility::Early,
+            hooks: Wishes::default(),
             seed: 1,
         };
         let now = Millis(1_000_000);

@@ -3,6 +3,7 @@
 pub mod close_reason;
 pub mod collab;
 pub mod export;
+pub mod hooks;
 pub mod limits;
 pub mod protocol;
 pub mod registry;

@@ -320,4 +320,17 @@ fixed_limits! {
     /// A server that starts on rooms that were there before paces handshakes (`handshakes_per_s_max`)
     /// for this long, and then until those that wait were let in.
     HANDSHAKES_PACED_MS: u64 = 10_000;
+    /// Marks of the durable queue for hooks that are held at a time, each of one document that changed
+    /// or one room that ended; one more is given up.
+    HOOK_MARKS_MAX: usize = 100_000;
+    /// Marks that are read from the queue at a time.
+    HOOK_MARKS_PAGE_MAX: usize = 1_000;
+    /// Deliveries to hooks at a time, each of another room: each holds a document in several forms.
+    HOOK_DELIVERIES_MAX: usize = 16;
+    /// After a failed delivery the next of its room comes after this, then after twice as long.
+    HOOK_RETRY_MS_MIN: u64 = 1_000;
+    /// The longest wait between two tries to deliver; up to half of it is added by chance.
+    HOOK_RETRY_MS_MAX: u64 = 600_000;
+    /// What is read of a hook's answer that is no content.
+    HOOK_ANSWER_BYTES_MAX: usize = 64 << 10;
 }

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::codec;
 use crate::compute::ComputePool;
+use crate::hooks::Hooks;
 use crate::meters::RoomMeters;
 use crate::policy::Policy;
 use crate::rounds::Rounds;
@@ -90,6 +91,7 @@ pub(crate) struct Edge {
     pub(crate) node: NodeId,
     pub(crate) waker: Waker,
     pub(crate) rounds: Rounds,
+    pub(crate) hooks: Hooks,
     store: StoreHandle,
     compute: ComputePool,
     runners: HashMap<String, Arc<TaskRunner>>,
@@ -114,6 +116,7 @@ impl Edge {
             node: NodeId(1),
             waker: Waker::default(),
             rounds: Rounds::default(),
+            hooks: Hooks::default(),
             store,
             compute,
             runners,

@@ -38,8 +38,16 @@ impl Errands {
         answered: impl FnOnce(&StoreReply) + Send + 'static,
     ) {
         let room = Weak::clone(&self.room);
+        let marks = match &request {
+            StoreRequest::Append(append) => !append.queue.is_empty(),
+            StoreRequest::Enqueue { .. } => true,
+            _ => false,
+        };
         self.edge.ask_store(request, move |edge, reply| {
             answered(&reply);
+            if marks && reply == StoreReply::Done {
+                edge.hooks.marked();
+            }
             // A room that ended meanwhile has no use for it; so below.
             if room
                 .upgrade()

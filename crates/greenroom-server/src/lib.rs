@@ -15,6 +15,7 @@ mod doors;
 mod edge;
 mod errands;
 mod front;
+pub mod hooks;
 mod http_meters;
 mod link;
 mod listen;

@@ -8,6 +8,7 @@ use greenroom_core::room::behaviour::Visibility;
 use greenroom_service::{Rights, RoomId};
 
 use crate::auth::{AuthError, Authenticator, DefaultRights, Identity, OriginPolicy, Pattern};
+use crate::hooks::HookRules;
 
 /// Who may do what in which rooms, within which limits.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Policy {
     /// Whether connections that ask for it (permessage-deflate, RFC 7692) are compressed: fewer
     /// bytes for more processor time.
     pub compression: bool,
+    /// Who is told what happens in which rooms.
+    pub hooks: Arc<HookRules>,
 }
 
 /// What holds in the rooms that a pattern matches. A rule says only what it says: each of the
@@ -65,6 +68,7 @@ impl Policy {
             limits: Arc::default(),
             rules: Vec::new(),
             compression: false,
+            hooks: Arc::default(),
         }
     }
 

@@ -60,6 +60,7 @@ impl Turns {
             node: edge.node,
             limits: Limits::clone(&policy.limits_of(id)),
             visibility: policy.visibility_of(id),
+            hooks: policy.hooks.wishes_of(id),
             seed: edge.random(),
         };
         let now = edge.clock.now();

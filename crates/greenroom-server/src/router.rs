@@ -89,7 +89,9 @@ async fn health(app: &App) -> Health {
     if !health.full {
         return health;
     }
-    app.store.request(StoreRequest::Queue { limit: 0 }).await;
+    app.store
+        .request(StoreRequest::Queue { after: 0, limit: 0 })
+        .await;
     app.store.health()
 }
 

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::compute::ComputePool;
 use crate::edge::{Edge, TaskRunner};
 use crate::front::TlsSource;
+use crate::hooks;
 use crate::listen::Entrance;
 use crate::meters;
 use crate::overview;
@@ -222,6 +223,7 @@ impl Server {
             .edge()
             .spawn(meters::watch_lag(Arc::clone(rooms.edge())));
         rooms.edge().spawn(overview::watch(Arc::clone(&app)));
+        rooms.edge().spawn(hooks::run(Arc::clone(&rooms)));
         rooms.edge().spawn(rounds::run(Arc::clone(rooms.edge())));
         reached.run(rooms.edge());
         Ok(Self {

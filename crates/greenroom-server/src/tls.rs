@@ -15,10 +15,10 @@ use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
 use crate::front::TlsFiles;
@@ -268,6 +268,26 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
     // Who comes back resumes what was agreed on, and nothing is kept for that.
     config.ticketer = ring::Ticketer::new().map_err(unfit)?;
     Ok(config)
+}
+
+/// Connects to others as one who trusts the authorities that this machine knows, or those in
+/// `SSL_CERT_FILE` or `SSL_CERT_DIR`.
+///
+/// # Errors
+/// When it knows none.
+pub(crate) fn client_connector() -> Result<tokio_rustls::TlsConnector, String> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (known, _) = roots.add_parsable_certificates(found.certs);
+    if known == 0 {
+        return Err("this machine has no certificates of authorities".into());
+    }
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(tokio_rustls::TlsConnector::from(Arc::new(config)))
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use greenroom_server::auth::{
     Authenticator, Keys, OriginPolicy, Pattern, Reach, SecretKey, create_keys, read_keys,
 };
+use greenroom_server::hooks::HookRules;
 use greenroom_server::store::FreeLimits;
 use greenroom_server::{AcmeOrder, Front, Kind, Policy, TlsFiles, TlsSource};
 
-use crate::config::{Options, Resolved, RoomRule, Secret, Text};
+use crate::config::{HINT_SECRET, Options, Resolved, RoomRule, Secret, Text};
 use crate::failure::Failure;
 use crate::key_source::HINT_CREATE;
 use crate::time_text::now_unix_s;
@@ -109,6 +110,7 @@ pub(crate) fn plan(resolved: &Resolved) -> Result<ServerPlan, Failure> {
             limits: Arc::new(options.limits.values.clone()),
             rules: rooms.iter().map(|room| room.rule.clone()).collect(),
             compression: options.compression.value,
+            hooks: Arc::new(hooks(options)?),
             ..Policy::new(authenticator, origins)
         },
         kinds: room_kinds(rooms),
@@ -119,6 +121,24 @@ pub(crate) fn plan(resolved: &Resolved) -> Result<ServerPlan, Failure> {
         drain_ms: options.drain_ms.value.0,
         front: front(options)?,
         remarks,
+    })
+}
+
+fn hooks(options: &Options) -> Result<HookRules, Failure> {
+    let rules = options.hooks.value.0.clone();
+    let secrets = options.webhooks_secret.value.as_ref();
+    let secrets = secrets.map_or_else(Vec::new, |secrets| secrets.0.clone());
+    if !rules.is_empty() && secrets.is_empty() {
+        let message = "webhooks are signed, and there is no secret: a receiver could not tell them \
+                       from what anybody sends";
+        return Err(Failure::usage(message)
+            .hint(HINT_SECRET)
+            .hint("give it in GREENROOM_WEBHOOKS_SECRET, or its file in `webhooks.secret_file`"));
+    }
+    Ok(HookRules {
+        rules,
+        secrets,
+        private: options.webhooks_private.value.1.clone(),
     })
 }
 

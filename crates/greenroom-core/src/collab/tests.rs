@@ -2,6 +2,7 @@
 
 mod failures;
 mod gate;
+mod hooks;
 mod presence;
 mod receipts;
 mod sync;

@@ -135,6 +135,7 @@ impl Room {
             Request::Delete => self.delete(id),
             Request::Import(import) => self.import(id, *import),
             Request::Content(content) => self.content(id, caller, &sender, content),
+            Request::Hook(request) => self.hook_request(id, caller, request),
         }
     }
 
@@ -304,7 +305,13 @@ impl Room {
         self.rebuild();
     }
 
-    fn content(&mut self, id: RequestId, caller: &Caller, sender: &str, content: ContentRequest) {
+    pub(super) fn content(
+        &mut self,
+        id: RequestId,
+        caller: &Caller,
+        sender: &str,
+        content: ContentRequest,
+    ) {
         self.requests.open.insert(id);
         self.event(Source::Request(id, sender), |b, cx| {
             b.request(id, caller.user.as_ref(), content, cx)
@@ -338,6 +345,7 @@ impl Room {
     /// The records that answers wait for are lost.
     pub(super) fn roll_back_requests(&mut self) {
         self.meta.roll_back();
+        self.marks.roll_back();
         for (_, id, _) in std::mem::take(&mut self.requests.held) {
             self.refuse(id, no_store());
         }

@@ -22,6 +22,8 @@ pub(super) enum Asked {
     Trim,
     Release,
     Delete,
+    /// That it is unloaded, for the hooks.
+    Unloaded,
 }
 
 /// The seqs of the two snapshots that are kept of a part; 0 for none.
@@ -256,6 +258,12 @@ impl Room {
             urgent,
             due_at,
         } = self.journal.submit(self.now, &self.config.limits);
+        let queue = match self.config.hooks.changes {
+            true => self
+                .marks
+                .submit(&self.config.id, first_seq, &records, self.now),
+            false => Vec::new(),
+        };
         let data = encode_row(
             lease.incarnation,
             lease.epoch,
@@ -273,7 +281,7 @@ impl Room {
             data,
             next_wake: self.next_wake,
             meta,
-            queue: Vec::new(),
+            queue,
             urgent,
             wait_ms: due_at.since(self.now),
         };
@@ -304,6 +312,7 @@ impl Room {
             Some(Asked::Trim) => self.go_on_draining(),
             Some(Asked::Release) => self.stopped(Stopped::Drained),
             Some(Asked::Delete) => self.deleted(&reply),
+            Some(Asked::Unloaded) => self.unload_marked(&reply),
             // A reply to a request of before a rebuild: what it was about is read anew.
             None => {}
         }

@@ -22,6 +22,7 @@ pub mod hits;
 pub mod job;
 mod journal;
 mod load;
+mod marks;
 mod outbox;
 pub mod presence;
 pub mod request;
@@ -42,6 +43,7 @@ use greenroom_service::{
 };
 
 use crate::close_reason::CloseReason;
+use crate::hooks::Wishes;
 use crate::limits::Limits;
 use crate::protocol::websocket::Deflate;
 use crate::protocol::{ClientMessage, ServerMessage};
@@ -54,6 +56,7 @@ use hits::Hits;
 use job::{ComputeId, Job, JobDone};
 use journal::Journal;
 use load::Load;
+use marks::Marks;
 use outbox::{Outbox, Stream};
 use presence::Presence;
 use request::{Caller, Reply, Request, RequestId, Seen};
@@ -181,6 +184,8 @@ pub struct RoomConfig {
     pub limits: Limits,
     /// When others see an edit of a Yjs document.
     pub visibility: Visibility,
+    /// What hooks want of it.
+    pub hooks: Wishes,
     /// All its randomness comes from this.
     pub seed: u64,
 }
@@ -266,6 +271,9 @@ pub struct Room {
     meta: Meta,
     requests: Requests,
     is_watched: bool,
+    marks: Marks,
+    /// Whether anybody was in it since it was made.
+    was_joined: bool,
 }
 
 impl std::fmt::Debug for Room {
@@ -316,6 +324,8 @@ impl Room {
             meta: Meta::default(),
             requests: Requests::default(),
             is_watched: false,
+            marks: Marks::default(),
+            was_joined: false,
         };
         room.acquire();
         room
@@ -525,6 +535,7 @@ impl Room {
             return self.outputs.push_back(Output::TurnedAway(id, reason));
         }
         self.idle_at = None;
+        self.was_joined = true;
         self.see(|| Seen::Joined {
             session: id,
             user: session.user.clone(),

@@ -54,6 +54,38 @@ pub enum Request {
     Import(Box<Import>),
     /// Something about what the room holds.
     Content(ContentRequest),
+    /// Something for the hooks.
+    Hook(HookRequest),
+}
+
+/// What is asked of a room for its hooks.
+#[derive(Clone, Debug)]
+pub enum HookRequest {
+    /// What a document holds, unless it is still being changed.
+    Take {
+        /// The document.
+        document: String,
+        /// It is to be left alone for so long,
+        quiet_ms: u64,
+        /// but not beyond this time.
+        latest: Millis,
+        /// Also as JSON.
+        json: bool,
+        /// Also its texts.
+        text: bool,
+    },
+    /// A hook was told what a document held at this seq.
+    Told {
+        /// The document.
+        document: String,
+        /// As the answer to `Take` said.
+        seq: u64,
+    },
+    /// No hook will be told of what a document's mark is about.
+    Forget {
+        /// The document.
+        document: String,
+    },
 }
 
 /// The past of another room that this one is to have.
@@ -87,6 +119,10 @@ pub enum Reply {
     Created(bool),
     /// The metadata, after a change.
     Metadata(Map<String, Value>),
+    /// To `Take`: the document is still being changed, ask again at this time.
+    Later(Millis),
+    /// To `Told`: whether nothing has changed since.
+    Told(bool),
     /// To `Broadcast`: how many sessions get it.
     Sent(usize),
     /// To `Presence`.

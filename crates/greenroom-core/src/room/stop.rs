@@ -4,12 +4,15 @@ use super::behaviour::Progress;
 use super::commit::Asked;
 use super::{Drain, Output, Phase, Room, Stopped};
 use crate::close_reason::CloseReason;
-use crate::store::StoreRequest;
+use crate::hooks::{Event, Mark, Unloaded};
+use crate::store::{StoreReply, StoreRequest};
 
 #[derive(Debug)]
 pub(super) struct Draining {
     why: Drain,
     prepared: bool,
+    /// That it ends is in the queue of the hooks, if they want to know.
+    marked: bool,
     releasing: bool,
 }
 
@@ -34,6 +37,7 @@ impl Room {
         self.phase = Phase::Draining(Draining {
             why,
             prepared,
+            marked: false,
             releasing: false,
         });
         self.submit_all();
@@ -74,10 +78,40 @@ impl Room {
         let Phase::Draining(draining) = &mut self.phase else {
             return;
         };
+        if !draining.marked && self.config.hooks.unloads && self.was_joined {
+            draining.marked = true;
+            let why = draining.why;
+            return self.mark_unload(why);
+        }
         draining.releasing = true;
         let lease = self.journal.lease.expect("it has come to live under one");
         let room = self.config.id.clone();
         self.ask(Asked::Release, StoreRequest::Release { room, lease });
+    }
+
+    /// Puts into the durable queue that the room is unloaded.
+    fn mark_unload(&mut self, why: Drain) {
+        let mark = Mark {
+            room: self.config.id.clone(),
+            at: self.now,
+            event: Event::Unloaded {
+                seq: self.journal.durable(),
+                why: match why {
+                    Drain::Unload => Unloaded::Idle,
+                    Drain::Shutdown => Unloaded::Shutdown,
+                },
+            },
+        };
+        let items = vec![mark.encode()];
+        self.ask(Asked::Unloaded, StoreRequest::Enqueue { items });
+    }
+
+    pub(super) fn unload_marked(&mut self, reply: &StoreReply) {
+        if let StoreReply::Failed(error) = reply {
+            let note = format!("no hook will hear of its unloading: {error}");
+            self.outputs.push_back(Output::Note(note));
+        }
+        self.go_on_draining();
     }
 
     /// Whether the room is giving its lease up: nothing may be written any more.

@@ -33,6 +33,7 @@ use greenroom_service::{
 };
 
 use crate::close_reason::{CloseReason, Protocol};
+use crate::hooks::Wishes;
 use crate::limits::Limits;
 use crate::protocol;
 use crate::room::behaviour::{BehaviourFactory, Visibility};
@@ -57,6 +58,7 @@ pub struct TestRoom {
     factory: Factory,
     limits: Limits,
     visibility: Visibility,
+    hooks: Wishes,
     now: Millis,
     /// Rooms started so far, and sessions.
     lives: u64,
@@ -119,6 +121,7 @@ impl TestRoom {
             factory: Factory(factory),
             limits,
             visibility: Visibility::Early,
+            hooks: Wishes::default(),
             now: Millis(1_000_000),
             lives: 0,
             sessions: 0,
@@ -314,6 +317,11 @@ impl TestRoom {
         self.visibility = Visibility::Durable;
     }
 
+    /// From its next start on hooks want this of the room.
+    pub fn wish(&mut self, hooks: Wishes) {
+        self.hooks = hooks;
+    }
+
     /// From its next start on the room is made by `factory`: a new version of a service.
     pub fn upgrade(&mut self, factory: Arc<BehaviourFactory>) {
         self.factory = Factory(factory);
@@ -331,6 +339,7 @@ impl TestRoom {
             node: NODE,
             limits: self.limits.clone(),
             visibility: self.visibility,
+            hooks: self.hooks,
             seed: self.lives,
         };
         self.room = Some(Room::new(config, Arc::clone(&self.factory.0), self.now));

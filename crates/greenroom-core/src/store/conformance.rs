@@ -123,7 +123,11 @@ impl Kit {
     }
 
     fn queue(&mut self, limit: usize) -> Vec<(u64, Bytes)> {
-        match self.one(StoreRequest::Queue { limit }) {
+        self.queue_after(0, limit)
+    }
+
+    fn queue_after(&mut self, after: u64, limit: usize) -> Vec<(u64, Bytes)> {
+        match self.one(StoreRequest::Queue { after, limit }) {
             StoreReply::Queue(items) => items,
             other => panic!("queue was answered with {other:?}"),
         }

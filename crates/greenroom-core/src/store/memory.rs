@@ -301,6 +301,7 @@ impl Content {
             StoreRequest::Delete { room } => {
                 self.rooms.remove(&room);
             }
+            StoreRequest::Enqueue { items } => self.enqueue(items),
             StoreRequest::QueueDone { ids } => self.queue.retain(|id, _| !ids.contains(id)),
             other => unreachable!("{other:?} is no write"),
         }
@@ -343,7 +344,11 @@ impl Content {
             .accesses
             .into_iter()
             .for_each(|a| meta.accesses = a);
-        for item in append.queue {
+        self.enqueue(append.queue);
+    }
+
+    fn enqueue(&mut self, items: Vec<Bytes>) {
+        for item in items {
             self.queue_last += 1;
             self.queue.insert(self.queue_last, item);
         }
@@ -359,9 +364,9 @@ impl Content {
             StoreRequest::Snapshots { room } => self.snapshots(room),
             StoreRequest::Due { before, limit } => self.due(*before, *limit),
             StoreRequest::List(filter) => self.list(filter),
-            StoreRequest::Queue { limit } => StoreReply::Queue(
+            StoreRequest::Queue { after, limit } => StoreReply::Queue(
                 self.queue
-                    .iter()
+                    .range(after + 1..)
                     .take(*limit)
                     .map(|(id, item)| (*id, item.clone()))
                     .collect(),

@@ -288,10 +288,17 @@ pub enum StoreRequest {
         /// The room.
         room: RoomId,
     },
-    /// The oldest items of the durable queue.
+    /// The oldest items of the durable queue, from a place on.
     Queue {
+        /// Only items whose ids are above this.
+        after: u64,
         /// At most so many.
         limit: usize,
+    },
+    /// Put items into the durable queue, in order and all or none, without an append.
+    Enqueue {
+        /// The items.
+        items: Vec<Bytes>,
     },
     /// Drop these items of the durable queue.
     QueueDone {
@@ -309,6 +316,7 @@ impl StoreRequest {
             | Self::PutSnapshot { .. }
             | Self::Trim { .. }
             | Self::Delete { .. }
+            | Self::Enqueue { .. }
             | Self::QueueDone { .. } => true,
             Self::Acquire { .. }
             | Self::Renew { .. }
@@ -341,6 +349,7 @@ impl StoreRequest {
                     + append.queue.iter().map(Bytes::len).sum::<usize>()
             }
             Self::PutSnapshot { snapshot, .. } => snapshot.data.len(),
+            Self::Enqueue { items } => items.iter().map(Bytes::len).sum(),
             _ => 0,
         }
     }
@@ -354,7 +363,7 @@ pub enum StoreReply {
     Acquired(Acquired),
     /// To `Renew`: the rooms that are still held.
     Renewed(Vec<RoomId>),
-    /// To `Append`, `Release`, `PutSnapshot`, `Trim`, `Delete`, `QueueDone`.
+    /// To `Append`, `Release`, `PutSnapshot`, `Trim`, `Delete`, `Enqueue`, `QueueDone`.
     Done,
     /// To `Read`: rows in order; `more` when `bytes_max` cut them.
     Rows {

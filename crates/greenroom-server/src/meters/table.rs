@@ -139,6 +139,18 @@ table! {
     AUTH_FAILURES: Counter = "greenroom_auth_failures_total", "attempts", ["reason"];
     /// Handshakes of pages that may not connect.
     ORIGIN_REJECTED: Counter = "greenroom_origin_rejected_total", "handshakes", [];
+    /// Marks of the hooks' queue that were worked off: `delivered`; `moot`, nobody is to be told any
+    /// more; `given_up`, the receiver did not take it for too long; `overflow`, too many waited.
+    HOOK_DELIVERIES: Counter =
+        "greenroom_hook_deliveries_total", "marks", ["hook", "outcome"];
+    /// Requests to hooks' receivers that they did not take, or that did not reach them.
+    HOOK_FAILURES: Counter = "greenroom_hook_failures_total", "requests", ["hook"];
+    /// What a receiver takes to answer.
+    HOOK_SECONDS: Histogram = "greenroom_hook_seconds", "seconds", ["hook"], SECONDS;
+    /// Marks in the hooks' queue.
+    HOOK_QUEUE: Gauge = "greenroom_hook_queue", "marks", [];
+    /// How long the oldest of them waits.
+    HOOK_OLDEST_SECONDS: Gauge = "greenroom_hook_oldest_seconds", "seconds", [];
     /// HTTP requests by route, not by path.
     HTTP_REQUESTS: Counter = "greenroom_http_requests_total", "requests", ["route", "method", "status"];
     /// What the answer to an HTTP request takes; for a WebSocket, its handshake.

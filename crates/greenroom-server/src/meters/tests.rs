@@ -303,6 +303,9 @@ async fn a_server_that_worked_shows_every_metric_and_no_other() {
     // What is counted when a room ends or a write fails: there are handles for them at once, but
     // no series before the first.
     super::table::ROOMS_STOPPED.with(&["drained"]);
+    super::table::HOOK_DELIVERIES.with(&["on_change", "delivered"]);
+    super::table::HOOK_FAILURES.with(&["on_change"]);
+    super::table::HOOK_SECONDS.with(&["on_change"]);
     super::table::STORE_REFUSED.with(&["sqlite", "full"]);
     let (_, page) = server.get("/metrics").await;
     let declared: BTreeMap<_, _> = TABLE
@@ -334,7 +337,7 @@ async fn a_server_that_worked_shows_every_metric_and_no_other() {
 }
 
 /// What stays at zero in a server that does its work, and the test that moves it: its file and name.
-const QUIET: [(&str, &str, &str); 5] = [
+const QUIET: [(&str, &str, &str); 10] = [
     (
         "greenroom_room_notes_total",
         "crates/greenroom-server/src/meters/tests.rs",
@@ -359,6 +362,31 @@ const QUIET: [(&str, &str, &str); 5] = [
         "greenroom_clock_offset_seconds",
         "clients/tests/clock.test.mjs",
         "test(\"no jump of the wall clock closes anybody or changes the order\"",
+    ),
+    (
+        "greenroom_hook_deliveries_total",
+        "clients/tests/hooks.test.mjs",
+        "test(\"what hooks do is counted\"",
+    ),
+    (
+        "greenroom_hook_failures_total",
+        "clients/tests/hooks.test.mjs",
+        "test(\"what hooks do is counted\"",
+    ),
+    (
+        "greenroom_hook_seconds",
+        "clients/tests/hooks.test.mjs",
+        "test(\"what hooks do is counted\"",
+    ),
+    (
+        "greenroom_hook_queue",
+        "clients/tests/hooks.test.mjs",
+        "test(\"what hooks do is counted\"",
+    ),
+    (
+        "greenroom_hook_oldest_seconds",
+        "clients/tests/hooks.test.mjs",
+        "test(\"what hooks do is counted\"",
     ),
 ];
 

@@ -238,6 +238,7 @@ fn answered(answer: Answer) -> Response {
         Answer::Update(bytes) => typed("application/octet-stream", bytes.into()),
         Answer::Json(value) => Json(value).into_response(),
         Answer::Text(text) => typed("text/plain; charset=utf-8", text.into()),
+        whole @ Answer::Whole(_) => unexpected(&Reply::Document(whole)),
         Answer::Xml(text) => typed("application/xml; charset=utf-8", text.into()),
     }
 }

@@ -19,7 +19,10 @@ pub(super) async fn show(of: Operator) -> Result<Json<Overview>, Problem> {
     let mut health = of.app.store.health();
     if health.full {
         // A store that was full looks at its disk only when it is asked something.
-        of.app.store.request(StoreRequest::Queue { limit: 0 }).await;
+        of.app
+            .store
+            .request(StoreRequest::Queue { after: 0, limit: 0 })
+            .await;
         health = of.app.store.health();
     }
     Ok(Json(overview::overview(&of.app, &health)))

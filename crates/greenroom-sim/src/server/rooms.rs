@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use greenroom_core::close_reason::CloseReason;
+use greenroom_core::hooks::Wishes;
 use greenroom_core::registry::{Action, Ended, Instance, Refused};
 use greenroom_core::room::behaviour::Visibility;
 use greenroom_core::room::session::Hello;
@@ -180,6 +181,7 @@ impl World {
             node: NodeId(node),
             limits: self.plan.limits.clone(),
             visibility: Visibility::Early,
+            hooks: Wishes::default(),
             seed: self.rng.next(),
         };
         let Some(there) = self.nodes.get_mut(&node) else {

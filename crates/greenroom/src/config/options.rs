@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use super::hooks::{HookSecrets, Hooks};
 use super::layers::{Layers, Origin, Setting};
 use super::limits::{LIMITS, LimitSettings};
 use super::problem::Problem;
@@ -276,6 +277,25 @@ options! {
     rooms: Rooms {
         key: "rooms", variable: "GREENROOM_ROOMS", flag: flag("rooms", "PATTERN=KIND"),
         default: Fallback::Nothing, reload: ForNew, commands: Both,
+    }
+    /// Webhooks, by name: `on_change:notes/*=https://app.example.com/changed`; repeatable. Rules of
+    /// the file say more: what is told, and when
+    hooks: Hooks {
+        key: "hooks", variable: "GREENROOM_HOOKS", flag: flag("hooks", "HOOK:PATTERN=URL"),
+        default: Fallback::Nothing, reload: ForNew, commands: Both,
+    }
+    /// What webhooks are signed with: `whsec_` and base64; several, with spaces between, while one is
+    /// being replaced by another
+    webhooks_secret: Option<HookSecrets> {
+        key: "webhooks.secret", variable: "GREENROOM_WEBHOOKS_SECRET", flag: None,
+        default: Fallback::Nothing, reload: Taken, commands: Both, secret: true,
+    }
+    /// Private addresses that webhooks may go to: addresses, blocks (`10.0.0.0/8`) or `private`;
+    /// without it they go to the public internet only
+    webhooks_private: Proxies {
+        key: "webhooks.private", variable: "GREENROOM_WEBHOOKS_PRIVATE",
+        flag: flag("webhooks-private", "NETS"),
+        default: Fallback::Nothing, reload: Taken, commands: Both,
     }
     /// Compress what connections that ask for it are sent: fewer bytes for more processor time
     compression: bool {

@@ -2,6 +2,7 @@
 
 use greenroom_server::{LimitUnit, Limits};
 
+use super::hooks::keys_of_reference;
 use super::limits::variable_of;
 use super::options::{Commands, OPTIONS, OptionSpec};
 use super::value::{BYTE_UNITS, TIME_UNITS, in_words};
@@ -73,6 +74,28 @@ pattern = \"counter/*\"
 kind = \"counter\"
 ";
 
+const HOOKS: &str = "
+## Hooks
+
+Each `[[hooks]]` is a rule for the webhooks of the rooms whose names match `pattern`; see the guide
+[Hooks](../guides/hooks.md). A rule says only what it says, as those of `[[rooms]]`: so each key may
+come from another rule.
+
+| key | default | what |
+|---|---|---|
+";
+
+/// Hooks that the page shows; a test reads them.
+pub(super) const HOOKS_EXAMPLE: &str = "\
+[[hooks]]
+pattern = \"notes/**\"
+on_change = \"https://app.example.com/greenroom/changed\"
+on_unload = \"https://app.example.com/greenroom/unloaded\"
+content = [\"json\", \"text\"]
+quiet_ms = \"5s\"
+wait_ms_max = \"1m\"
+";
+
 /// The page.
 pub(crate) fn reference_page() -> String {
     let mut page = HEAD.to_owned();
@@ -81,6 +104,13 @@ pub(crate) fn reference_page() -> String {
     }
     page.push_str(ROOMS);
     page.push_str(EXAMPLE);
+    page.push_str("```\n");
+    page.push_str(HOOKS);
+    for (key, usual, what) in keys_of_reference() {
+        page.push_str(&format!("| `{key}` | {usual} | {what} |\n"));
+    }
+    page.push_str("\n```toml\n");
+    page.push_str(HOOKS_EXAMPLE);
     page.push_str("```\n");
     page.push_str(
         "\n## Limits\n\nKeys of `[limits]`; `for new` rooms and connections. The variable of \

@@ -8,7 +8,7 @@ use super::json::parse_json;
 use super::layers::Origin;
 use super::options::{OPTIONS, Options};
 use super::problem::nearest;
-use super::reference::EXAMPLE;
+use super::reference::{EXAMPLE, HOOKS_EXAMPLE};
 use super::resolve::{check_document, resolve};
 use super::tree::{Content, Node, parse_toml};
 use super::value::{BYTE_UNITS, Given, TIME_UNITS, in_words};
@@ -179,6 +179,9 @@ fn the_example_of_the_reference_is_good() {
     let document = Document::parse("greenroom.toml", EXAMPLE.to_owned()).unwrap();
     let options = check_document(&document).unwrap();
     assert_eq!(options.rooms.value.0.len(), 3);
+    let document = Document::parse("greenroom.toml", HOOKS_EXAMPLE.to_owned()).unwrap();
+    let options = check_document(&document).unwrap();
+    assert_eq!(options.hooks.value.0.len(), 1);
 }
 
 #[test]

@@ -198,6 +198,8 @@ origins = [\"https://file.example.com\"]  # greenroom.toml:5
 compression = false  # --compression
 drain_ms = 3000  # --drain
 
+[webhooks]
+
 [tls]
 
 [log]

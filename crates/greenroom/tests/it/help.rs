@@ -62,6 +62,8 @@ Options:
       --insecure[=<YES>]             Ask nobody for a token: anyone who reaches the port can read and change every room [env: GREENROOM_INSECURE]
       --origin <ORIGIN>              Pages that may connect: `https://app.example.com`, `*.example.com` or `*`; repeatable [env: GREENROOM_ORIGIN]
       --rooms <PATTERN=KIND>         What rooms are, by name: `counter/*=counter` (kinds: collab, relay, echo, counter); repeatable. Rules of the file say more: rights, visibility, limits [env: GREENROOM_ROOMS]
+      --hooks <HOOK:PATTERN=URL>     Webhooks, by name: `on_change:notes/*=https://app.example.com/changed`; repeatable. Rules of the file say more: what is told, and when [env: GREENROOM_HOOKS]
+      --webhooks-private <NETS>      Private addresses that webhooks may go to: addresses, blocks (`10.0.0.0/8`) or `private`; without it they go to the public internet only [env: GREENROOM_WEBHOOKS_PRIVATE]
       --compression[=<YES>]          Compress what connections that ask for it are sent: fewer bytes for more processor time [env: GREENROOM_COMPRESSION]
       --free-bytes-min <SIZE>        Refuse writes while fewer bytes than this are free on the disk of the data [default: 256MiB] [env: GREENROOM_FREE_BYTES_MIN]
       --free-percent-min <N>         Refuse writes while less of the disk is free, if that is less than those bytes [default: 5] [env: GREENROOM_FREE_PERCENT_MIN]

@@ -12,6 +12,7 @@ mod deploy;
 mod dev;
 mod health;
 mod help;
+mod hooks;
 mod options;
 mod reference;
 #[cfg(unix)]

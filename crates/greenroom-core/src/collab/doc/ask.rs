@@ -17,10 +17,38 @@ pub enum Ask {
     Text(Option<String>),
     /// The XML of a root.
     Xml(Option<String>),
+    /// All of it in several forms, for a hook.
+    Whole(WholeAsk),
     /// Take in an update.
     Apply(CheckedUpdate),
     /// Change a root.
     Edit(Option<String>, Edit),
+}
+
+/// What a hook wants of a document, besides its state as an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WholeAsk {
+    /// The room's incarnation and the seq that the answer is about; it may hold more.
+    pub incarnation: u128,
+    /// See above.
+    pub seq: u64,
+    /// All roots as JSON.
+    pub json: bool,
+    /// The roots that are texts.
+    pub text: bool,
+}
+
+/// A document, for a hook.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Whole {
+    /// What was asked for.
+    pub of: WholeAsk,
+    /// Its whole state as an update, v1.
+    pub update: Bytes,
+    /// All roots by name.
+    pub json: Option<Value>,
+    /// The roots that are texts, by name.
+    pub text: Option<serde_json::Map<String, Value>>,
 }
 
 /// A change that the server makes on the state of now.
@@ -58,6 +86,8 @@ pub enum Answer {
     Text(String),
     /// XML.
     Xml(String),
+    /// All of it.
+    Whole(Box<Whole>),
 }
 
 /// What a job gives for an [`Ask`].
@@ -78,6 +108,12 @@ impl Ask {
             Self::Json(Some(_)) => Answer::Json(Value::Null),
             Self::Text(_) => Answer::Text(String::new()),
             Self::Xml(_) => Answer::Xml(String::new()),
+            Self::Whole(of) => Answer::Whole(Box::new(Whole {
+                of: *of,
+                update: EMPTY_UPDATE,
+                json: of.json.then(|| Value::Object(serde_json::Map::new())),
+                text: of.text.then(serde_json::Map::new),
+            })),
             Self::Apply(_) | Self::Edit(..) => return None,
         })
     }

@@ -13,7 +13,7 @@ use greenroom_service::Refuse;
 use yrs::updates::decoder::Decode;
 use yrs::{Doc, OffsetKind, Options, ReadTxn, Transact, Update};
 
-use super::ask::{Answer, Ask, EMPTY_UPDATE, Outcome};
+use super::ask::{Answer, Ask, EMPTY_UPDATE, Outcome, Whole};
 use super::gate::{CheckedUpdate, check_update};
 use super::update::StateVector;
 
@@ -105,6 +105,12 @@ impl Engine {
             Ask::Json(root) => Answer::Json(view::json(root.as_deref(), &transaction())),
             Ask::Text(root) => Answer::Text(view::text(root.as_deref(), &transaction())?),
             Ask::Xml(root) => Answer::Xml(view::xml(root.as_deref(), &transaction())?),
+            Ask::Whole(of) => Answer::Whole(Box::new(Whole {
+                of: *of,
+                update: self.encode(),
+                json: of.json.then(|| view::json(None, &transaction())),
+                text: of.text.then(|| view::texts(&transaction())),
+            })),
             Ask::Edit(root, edit) => {
                 let update = self.edit(root.as_deref(), edit)?;
                 return Ok(Outcome::Edit(update));

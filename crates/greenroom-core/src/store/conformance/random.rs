@@ -205,7 +205,7 @@ impl Run {
                 after: (!self.random.often()).then(|| room("a")),
                 limit,
             }),
-            3 => StoreRequest::Queue { limit },
+            3 => StoreRequest::Queue { after: 0, limit },
             _ => StoreRequest::Read {
                 room: room(name),
                 from_seq: self.random.below(20),

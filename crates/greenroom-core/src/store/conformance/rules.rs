@@ -544,6 +544,8 @@ fn the_queue_goes_with_its_append(kit: &mut Kit) {
     assert_eq!(texts, items(&["one", "two", "three"]));
     assert!(queued.is_sorted_by(|a, b| a.0 < b.0));
     assert_eq!(kit.queue(1), queued[..1]);
+    assert_eq!(kit.queue_after(queued[0].0, 1), queued[1..2]);
+    assert_eq!(kit.queue_after(queued[2].0, 9), []);
     kit.done(StoreRequest::QueueDone {
         ids: vec![queued[0].0, queued[2].0, u64::MAX],
     });
@@ -557,4 +559,12 @@ fn the_queue_goes_with_its_append(kit: &mut Kit) {
     }));
     let newest = kit.queue(9).last().map(|(id, _)| *id);
     assert!(newest > Some(queued[2].0), "ids are not used again");
+    let items = items(&["five", "six"]);
+    kit.done(StoreRequest::Enqueue {
+        items: items.clone(),
+    });
+    kit.0.crash();
+    let alone = kit.queue_after(newest.unwrap_or_default(), 9);
+    let texts: Vec<_> = alone.into_iter().map(|(_, item)| item).collect();
+    assert_eq!(texts, items, "without an append");
 }

@@ -62,7 +62,12 @@ impl SqliteStore {
             StoreRequest::Due { before, limit } => self.due(*before, *limit),
             StoreRequest::List(filter) => self.list(filter),
             StoreRequest::Delete { room } => self.delete(room),
-            StoreRequest::Queue { limit } => self.queue(*limit),
+            StoreRequest::Queue { after, limit } => self.queue(*after, *limit),
+            StoreRequest::Enqueue { .. } if self.full => Ok(StoreReply::Failed(StoreError::Full)),
+            StoreRequest::Enqueue { items } => {
+                self.enqueue(items)?;
+                Ok(StoreReply::Done)
+            }
             StoreRequest::QueueDone { ids } => self.queue_done(ids),
             other => Ok(StoreReply::Failed(StoreError::Io(format!(
                 "this store does not know the request {other:?}"
@@ -167,11 +172,7 @@ impl SqliteStore {
             }
         };
         self.tail.push(id, append);
-        for item in &append.queue {
-            self.db
-                .prepare_cached("INSERT INTO queue(data) VALUES(?1)")?
-                .execute([&item[..]])?;
-        }
+        self.enqueue(&append.queue)?;
         let room = RoomState {
             id,
             head: append.first_seq + append.count - 1,
@@ -425,11 +426,20 @@ impl SqliteStore {
         Ok(StoreReply::Done)
     }
 
-    fn queue(&self, limit: usize) -> rusqlite::Result<StoreReply> {
+    fn enqueue(&self, items: &[Bytes]) -> rusqlite::Result<()> {
+        for item in items {
+            self.db
+                .prepare_cached("INSERT INTO queue(data) VALUES(?1)")?
+                .execute([&item[..]])?;
+        }
+        Ok(())
+    }
+
+    fn queue(&self, after: u64, limit: usize) -> rusqlite::Result<StoreReply> {
         let mut select = self
             .db
-            .prepare_cached("SELECT id, data FROM queue ORDER BY id LIMIT ?1")?;
-        let found = select.query_map([sql(limit as u64)], |row| {
+            .prepare_cached("SELECT id, data FROM queue WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+        let found = select.query_map([sql(after), sql(limit as u64)], |row| {
             Ok((number(row, 0)?, row.get::<_, Vec<u8>>(1)?.into()))
         })?;
         Ok(StoreReply::Queue(found.collect::<Result<_, _>>()?))

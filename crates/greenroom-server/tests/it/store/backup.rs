@@ -114,7 +114,7 @@ fn a_restored_store_holds_the_same_in_new_incarnations() {
         assert!(decode_row(&first.data, is.lease.incarnation, first.first_seq).is_ok());
     }
     for store in [&mut store, &mut other] {
-        let queue = one(store, StoreRequest::Queue { limit: 9 });
+        let queue = one(store, StoreRequest::Queue { after: 0, limit: 9 });
         assert!(matches!(queue, StoreReply::Queue(items) if items.len() == 1));
     }
     // It is a store like any other.

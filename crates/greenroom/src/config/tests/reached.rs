@@ -53,6 +53,21 @@ const OPTION_TESTS: &[(&str, &str, &str)] = &[
         "no_log_line_holds_a_payload_or_a_token",
     ),
     (
+        "hooks",
+        "crates/greenroom/tests/it/hooks.rs",
+        "a_hook_is_told_with_a_signature_where_its_address_is_allowed",
+    ),
+    (
+        "webhooks.secret",
+        "crates/greenroom/tests/it/hooks.rs",
+        "a_hook_is_told_with_a_signature_where_its_address_is_allowed",
+    ),
+    (
+        "webhooks.private",
+        "crates/greenroom/tests/it/hooks.rs",
+        "a_hook_is_told_with_a_signature_where_its_address_is_allowed",
+    ),
+    (
         "compression",
         "crates/greenroom/tests/it/options.rs",
         "who_asks_for_compression_gets_it_where_it_is_on",

@@ -149,7 +149,7 @@ impl Document {
 
 fn answer(id: RequestId, reply: Reply, cx: &mut Cx<'_>) {
     let visibility = match reply {
-        Reply::Edited { .. } => Visibility::Durable,
+        Reply::Edited { .. } | Reply::Document(Answer::Whole(_)) => Visibility::Durable,
         _ => cx.visibility,
     };
     cx.effects.push(Effect::Reply(id, reply, visibility));

@@ -110,6 +110,19 @@ pub(super) fn json<T: ReadTxn>(root: Option<&str>, transaction: &T) -> Value {
     Value::Object(names.into_iter().map(value).collect::<Map<_, _>>())
 }
 
+/// The roots that are texts, by name.
+pub(super) fn texts<T: ReadTxn>(transaction: &T) -> Map<String, Value> {
+    let names: Vec<_> = transaction
+        .root_refs()
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let text = |name: String| match Root::find(&name, transaction) {
+        Root::Text(text) => Some((name, Value::String(text.get_string(transaction)))),
+        _ => None,
+    };
+    names.into_iter().filter_map(text).collect()
+}
+
 /// The text of a root.
 pub(super) fn text<T: ReadTxn>(root: Option<&str>, transaction: &T) -> Result<String, Refuse> {
     let name = root_name(root, transaction)?;
