@@ -170,6 +170,11 @@ limits! {
     compact_bytes_min: usize = 256 << 10, in 4 << 10 => 1 << 30;
     /// A room without sessions is unloaded after this.
     room_idle_ms: u64 = 30_000, in 0 => 86_400_000;
+    /// Named versions of one document: each holds its whole state. One more is refused.
+    versions_named_max: usize = 10_000, in 0 => 1_000_000;
+    /// Automatic versions of one document, and the states that restores went back from: the oldest
+    /// goes for one more.
+    versions_automatic_max: usize = 100, in 0 => 1_000_000;
     /// A session that made its room fault is kept out for this long.
     fault_hold_off_ms: u64 = 60_000, in 0 => 3_600_000;
     /// Faults are counted over this long.
@@ -280,6 +285,12 @@ fixed_limits! {
     TEXT_EDITS_MAX: usize = 1_000;
     /// Rooms on one page of a list.
     ROOMS_PAGE_MAX: usize = 1_000;
+    /// Versions of a document on one page of a list.
+    VERSIONS_PAGE_MAX: usize = 10_000;
+    /// The name of a version, in bytes of UTF-8: it is read with each list.
+    VERSION_LABEL_BYTES_MAX: usize = 256;
+    /// Versions that are read or compared at a time: each holds whole documents in memory.
+    VERSION_JOBS_MAX: usize = 8;
     /// Exports at a time: each holds the snapshots of a room until its reader has them.
     EXPORTS_MAX: usize = 4;
     /// An export whose reader takes nothing for this long is given up.

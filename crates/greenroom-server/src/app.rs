@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use greenroom_core::limits::{EXPORTS_MAX, IMPORTS_MAX, Limits};
+use greenroom_core::limits::{EXPORTS_MAX, IMPORTS_MAX, Limits, VERSION_JOBS_MAX};
 use greenroom_service::RoomId;
 use tokio::sync::Semaphore;
 
@@ -37,6 +37,8 @@ pub(crate) struct App {
     /// Exports of rooms at a time, and imports.
     pub(crate) exports: Arc<Semaphore>,
     pub(crate) imports: Arc<Semaphore>,
+    /// Versions that are read or compared at a time.
+    pub(crate) version_jobs: Semaphore,
 }
 
 impl App {
@@ -61,6 +63,7 @@ impl App {
             backups: Arc::new(Semaphore::new(1)),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             imports: Arc::new(Semaphore::new(IMPORTS_MAX)),
+            version_jobs: Semaphore::new(VERSION_JOBS_MAX),
         }
     }
 

@@ -83,12 +83,16 @@ problem_codes! {
     403 "read_only": "The token's rights in this room do not include `write`.";
     404 "not_found": "There is nothing at this path.";
     404 "room_not_found": "There is no room of this name.";
+    404 "version_not_found": "The document has no version of this id; it may have expired.";
     404 "session_not_found": "No session of this id is in the room.";
     405 "method_not_allowed": "The path is there and does not know this method.";
     409 "room_exists": "There is a room of this name already.";
     409 "wrong_room": "The room is of another kind: a service has no documents.";
     409 "documents_full": "The room has as many documents as it may have.";
     409 "document_unreadable": "The document cannot be read; the server's log says why.";
+    409 "document_empty": "Nothing was ever written into the document: there is no state to keep.";
+    409 "versions_full": "The document has as many named versions as it may have.";
+    409 "version_unreadable": "What is stored of the version cannot be read; it is damaged.";
     409 "in_memory": "The server keeps its data in memory: there is nothing to copy.";
     413 "too_large": "The body is larger than allowed.";
     413 "document_full": "The document is as large as it may be.";

@@ -388,12 +388,12 @@ fn merge(target: &mut Value, patch: Value) {
     }
 }
 
-fn no_store() -> Refuse {
+pub(super) fn no_store() -> Refuse {
     let reason = "the store takes no writes now; try again in some seconds";
     Refuse::new("store_unavailable", reason)
 }
 
-fn refusal_of(error: &StoreError) -> Refuse {
+pub(super) fn refusal_of(error: &StoreError) -> Refuse {
     match error {
         StoreError::Held(_) | StoreError::Fenced => {
             Refuse::new("moved", "another node owns the room")

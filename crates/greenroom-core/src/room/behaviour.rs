@@ -17,8 +17,9 @@ use crate::room::job::{ComputeId, Job, JobDone};
 use crate::room::presence::Presence;
 use crate::room::request::{ContentRequest, PartShown, Reply, RequestId};
 use crate::room::session::Link;
-use crate::store::Part;
+use crate::room::version::Draft;
 use crate::store::envelope::Record;
+use crate::store::{Part, VersionId};
 
 /// When a sent message may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,18 @@ pub enum Effect {
     Compute(ComputeId, Job),
     /// Keep the state of a part after record `seq`, once that record is durable.
     Snapshot(Part, u64, Bytes),
+    /// Keep a version of a document, once the records that it includes are durable. Who asked for it
+    /// is answered when the store has it.
+    Version(Draft),
+    /// Drop a version of a document; the request is answered when the store has done it.
+    DropVersion {
+        /// Who asked.
+        request: RequestId,
+        /// The document.
+        document: String,
+        /// Which.
+        id: VersionId,
+    },
     /// Tell the operator; `text` names no payload.
     Note(String),
     /// Answer a request.

@@ -6,12 +6,12 @@ use super::behaviour::{Effect, Slot, Visibility};
 use super::encoded::Encoded;
 use super::journal::Handed;
 use super::outbox::{Stamp, Stream};
-use super::request::Seen;
+use super::request::{RequestId, Seen};
 use super::{Output, Phase, Room, Source, Stopped, StoreTask};
 use crate::close_reason::CloseReason;
 use crate::protocol::ServerMessage;
 use crate::store::envelope::{encode_row, seal_snapshot};
-use crate::store::{Append, Part, Snapshot, StoreError, StoreReply, StoreRequest};
+use crate::store::{Append, Part, Snapshot, StoreError, StoreReply, StoreRequest, VersionMeta};
 
 /// What a request to the store was for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub(super) enum Asked {
     Delete,
     /// That it is unloaded, for the hooks.
     Unloaded,
+    Version(Option<RequestId>, Box<VersionMeta>),
+    DropVersion(RequestId),
 }
 
 /// The seqs of the two snapshots that are kept of a part; 0 for none.
@@ -86,6 +88,12 @@ impl Room {
                 }
                 Effect::Compute(id, job) => self.outputs.push_back(Output::Compute(id, job)),
                 Effect::Snapshot(part, seq, data) => self.snapshots.push((part, seq, data)),
+                Effect::Version(draft) => self.drafts.push(draft),
+                Effect::DropVersion {
+                    request,
+                    document,
+                    id,
+                } => self.drop_version(request, document, id),
                 Effect::Note(text) => self.outputs.push_back(Output::Note(text)),
                 Effect::Reply(id, reply, visibility) => {
                     let gate = self.gate(visibility);
@@ -95,6 +103,7 @@ impl Room {
         }
         self.start_tasks();
         self.put_snapshots();
+        self.put_versions();
     }
 
     /// Starts the tasks of events that are durable.
@@ -223,6 +232,7 @@ impl Room {
             || self.is_watched
             || self.journal.is_awaited()
             || !self.snapshots.is_empty()
+            || !self.drafts.is_empty()
             || self.asked.iter().any(|(_, asked)| *asked != Asked::Append)
     }
 
@@ -313,6 +323,8 @@ impl Room {
             Some(Asked::Release) => self.stopped(Stopped::Drained),
             Some(Asked::Delete) => self.deleted(&reply),
             Some(Asked::Unloaded) => self.unload_marked(&reply),
+            Some(Asked::Version(request, meta)) => self.version_put(request, *meta, &reply),
+            Some(Asked::DropVersion(request)) => self.version_dropped(request, &reply),
             // A reply to a request of before a rebuild: what it was about is read anew.
             None => {}
         }
@@ -329,6 +341,7 @@ impl Room {
                 self.see(|| Seen::Durable(durable));
                 self.start_tasks();
                 self.put_snapshots();
+                self.put_versions();
                 self.go_on_loading();
                 self.go_on_draining();
             }
@@ -356,6 +369,7 @@ impl Room {
             debt.lose(lost);
         }
         self.snapshots.clear();
+        self.drafts.clear();
         self.tasks.clear();
         let lost: Vec<_> = self
             .links

@@ -3,7 +3,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use greenroom_service::Refuse;
+
+use crate::collab::doc::ask::Answer;
 use crate::collab::doc::job::{DocumentJob, DocumentJobDone};
+use crate::collab::doc::version::VersionJob;
 
 /// A job of one room; unique while the room is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +18,8 @@ pub struct ComputeId(pub u64);
 pub enum Job {
     /// Work on a Yjs document.
     Document(DocumentJob),
+    /// Work on kept versions; asked for by the edge, never by a room.
+    Version(Box<VersionJob>),
 }
 
 /// How a job ended.
@@ -21,6 +27,8 @@ pub enum Job {
 pub enum JobDone {
     /// Work on a Yjs document.
     Document(DocumentJobDone),
+    /// Work on kept versions.
+    Version(Result<Answer, Refuse>),
     /// It panicked; what it owned is gone.
     Panicked,
 }
@@ -31,6 +39,7 @@ impl Job {
     pub fn run(self) -> JobDone {
         let run = AssertUnwindSafe(|| match self {
             Self::Document(job) => JobDone::Document(job.run()),
+            Self::Version(job) => JobDone::Version(job.run()),
         });
         catch_unwind(run).unwrap_or(JobDone::Panicked)
     }

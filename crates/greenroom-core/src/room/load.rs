@@ -251,7 +251,12 @@ impl Room {
         match error {
             StoreError::Held(_) | StoreError::Fenced => self.stopped(Stopped::Moved),
             StoreError::Damaged(what) => self.damaged(what),
-            StoreError::Full | StoreError::ReadOnly | StoreError::Io(_) => {
+            StoreError::Full
+            | StoreError::ReadOnly
+            | StoreError::VersionTaken
+            | StoreError::VersionsFull
+            | StoreError::VersionMissing
+            | StoreError::Io(_) => {
                 self.stopped(Stopped::StoreFailed(error.to_string()));
             }
         }

@@ -31,6 +31,7 @@ mod stop;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod timers;
+pub mod version;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -254,6 +255,10 @@ pub struct Room {
     tasks: Vec<(u64, TaskId, TaskSpec)>,
     /// Snapshots whose records are not durable yet.
     snapshots: Vec<(Part, u64, Bytes)>,
+    /// Versions whose records are not durable yet.
+    drafts: Vec<version::Draft>,
+    /// The id of the newest version that was put.
+    last_version: u64,
     generations: BTreeMap<Part, Generations>,
     /// The first record that the store still has.
     trimmed_below: u64,
@@ -313,6 +318,8 @@ impl Room {
             asked: VecDeque::new(),
             tasks: Vec::new(),
             snapshots: Vec::new(),
+            drafts: Vec::new(),
+            last_version: 0,
             generations: BTreeMap::new(),
             trimmed_below: 1,
             known_to_store: false,

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::close_reason::Protocol;
 use crate::collab::doc::ask::{Answer, Ask};
-use crate::store::Part;
 use crate::store::envelope::Record;
+use crate::store::{Part, VersionMeta};
 
 /// A request; unique while the room is loaded, numbered by the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,7 +111,7 @@ pub enum ContentRequest {
 /// The answer to a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
-    /// It is done: kicked, deleted, imported.
+    /// It is done: kicked, deleted, imported, a version dropped.
     Done,
     /// To `Show`.
     Shown(Box<Shown>),
@@ -136,6 +136,8 @@ pub enum Reply {
         /// Whether there was anything to change.
         changed: bool,
     },
+    /// A version was kept.
+    Kept(VersionMeta),
     /// It was not done, and changed nothing.
     Refused(Refuse),
 }

@@ -72,7 +72,8 @@ impl Room {
             }
         }
         self.submit_all();
-        if !self.journal.is_settled() || !self.snapshots.is_empty() || !self.asked.is_empty() {
+        let is_settled = self.journal.is_settled() && self.snapshots.is_empty();
+        if !is_settled || !self.drafts.is_empty() || !self.asked.is_empty() {
             return;
         }
         let Phase::Draining(draining) = &mut self.phase else {

@@ -11,7 +11,8 @@ use greenroom_service::{Millis, RoomId};
 
 use super::{
     Acquired, Append, Lease, ListFilter, MetaChange, NodeId, Part, RoomMeta, Row, Snapshot,
-    StoreError, StoreReply, StoreRequest,
+    StoreError, StoreReply, StoreRequest, Version, VersionId, VersionKind, VersionMeta,
+    VersionsKept,
 };
 
 /// A store under test.

@@ -12,7 +12,7 @@ use greenroom_service::{Millis, RoomId};
 
 use super::{
     Acquired, Append, Lease, ListFilter, NodeId, Part, RoomMeta, Row, Snapshot, StoreError,
-    StoreReply, StoreRequest,
+    StoreReply, StoreRequest, Version, VersionId, VersionsKept,
 };
 
 #[cfg(test)]
@@ -56,6 +56,8 @@ struct Stored {
     rows: BTreeMap<u64, (u64, Bytes)>,
     /// By part, then by seq.
     snapshots: BTreeMap<Part, BTreeMap<u64, Bytes>>,
+    /// By document, then by id.
+    versions: BTreeMap<String, BTreeMap<VersionId, Version>>,
 }
 
 impl MemoryStore {
@@ -91,7 +93,7 @@ impl MemoryStore {
             for (request, reply) in requests.into_iter().zip(&mut replies) {
                 if !request.is_write() {
                     *reply = self.apply(request);
-                } else if *reply == StoreReply::Done {
+                } else if !matches!(reply, StoreReply::Failed(_)) {
                     *reply = StoreReply::Failed(error.clone());
                 }
             }
@@ -106,8 +108,14 @@ impl MemoryStore {
             return StoreReply::Failed(error);
         }
         if request.is_write() {
+            let done = match &request {
+                StoreRequest::ExpireVersions { before, limit } => {
+                    StoreReply::Expired(self.live.expired(*before, *limit).len() as u64)
+                }
+                _ => StoreReply::Done,
+            };
             return match self.write(request) {
-                Ok(()) => StoreReply::Done,
+                Ok(()) => done,
                 Err(error) => StoreReply::Failed(error),
             };
         }
@@ -251,6 +259,8 @@ impl MemoryStore {
         let (room, lease) = match request {
             StoreRequest::Append(append) => (&append.room, append.lease),
             StoreRequest::PutSnapshot { room, lease, .. }
+            | StoreRequest::PutVersion { room, lease, .. }
+            | StoreRequest::DropVersion { room, lease, .. }
             | StoreRequest::Trim { room, lease, .. } => (room, *lease),
             _ => return Ok(()),
         };
@@ -261,6 +271,26 @@ impl MemoryStore {
         match request {
             StoreRequest::Append(append) => append.check(head),
             StoreRequest::PutSnapshot { snapshot, .. } => snapshot.check(head),
+            StoreRequest::PutVersion {
+                document,
+                version,
+                kept,
+                ..
+            } => {
+                version.check(head)?;
+                let versions = self.live.versions(room, document);
+                let newest = versions.and_then(|all| all.keys().next_back().copied());
+                let named = || {
+                    let all = versions.into_iter().flat_map(BTreeMap::values);
+                    all.filter(|v| !v.meta.kind.gives_way()).count() as u64
+                };
+                kept.check(version, newest, named)
+            }
+            StoreRequest::DropVersion { document, id, .. } => {
+                let versions = self.live.versions(room, document);
+                let found = versions.and_then(|all| all.get(id));
+                found.map(drop).ok_or(StoreError::VersionMissing)
+            }
             _ => Ok(()),
         }
     }
@@ -298,6 +328,21 @@ impl Content {
                         .retain(|first, (count, _)| *first + *count > below_seq);
                 }
             }
+            StoreRequest::PutVersion {
+                room,
+                document,
+                version,
+                kept,
+                ..
+            } => self.put_version(&room, document, version, kept),
+            StoreRequest::DropVersion {
+                room, document, id, ..
+            } => self.drop_version(&room, &document, id),
+            StoreRequest::ExpireVersions { before, limit } => {
+                for (_, room, document, id) in self.expired(before, limit) {
+                    self.drop_version(&room, &document, id);
+                }
+            }
             StoreRequest::Delete { room } => {
                 self.rooms.remove(&room);
             }
@@ -325,6 +370,7 @@ impl Content {
                 },
                 rows: BTreeMap::new(),
                 snapshots: BTreeMap::new(),
+                versions: BTreeMap::new(),
             });
         stored
             .rows
@@ -354,8 +400,80 @@ impl Content {
         }
     }
 
+    fn versions(&self, room: &RoomId, document: &str) -> Option<&BTreeMap<VersionId, Version>> {
+        self.rooms.get(room)?.versions.get(document)
+    }
+
+    fn put_version(
+        &mut self,
+        room: &RoomId,
+        document: String,
+        version: Version,
+        kept: VersionsKept,
+    ) {
+        let Some(stored) = self.rooms.get_mut(room) else {
+            return;
+        };
+        let versions = stored.versions.entry(document).or_default();
+        versions.insert(version.meta.id, version);
+        let give_way = versions.values().filter(|v| v.meta.kind.gives_way());
+        let ids: Vec<_> = give_way.map(|version| version.meta.id).collect();
+        let gone = ids.len().saturating_sub(kept.automatic_max as usize);
+        for id in &ids[..gone] {
+            versions.remove(id);
+        }
+    }
+
+    fn drop_version(&mut self, room: &RoomId, document: &str, id: VersionId) {
+        let stored = self.rooms.get_mut(room);
+        if let Some(versions) = stored.and_then(|stored| stored.versions.get_mut(document)) {
+            versions.remove(&id);
+        }
+    }
+
+    /// Which versions expire, those that did first.
+    fn expired(&self, before: Millis, limit: usize) -> Vec<(Millis, RoomId, String, VersionId)> {
+        let mut expired = Vec::new();
+        for (room, stored) in &self.rooms {
+            for (document, versions) in &stored.versions {
+                let times = versions.values().filter_map(|version| {
+                    let at = version.meta.expires.filter(|at| *at <= before)?;
+                    Some((at, room.clone(), document.clone(), version.meta.id))
+                });
+                expired.extend(times);
+            }
+        }
+        expired.sort();
+        expired.truncate(limit);
+        expired
+    }
+
+    fn list_versions(
+        &self,
+        room: &RoomId,
+        document: &str,
+        before: Option<VersionId>,
+        limit: usize,
+    ) -> StoreReply {
+        let versions = self.versions(room, document).into_iter();
+        let newest_first = versions.flat_map(|all| all.values().rev());
+        let below = newest_first.filter(|v| before.is_none_or(|before| v.meta.id < before));
+        StoreReply::Versions(below.take(limit).map(|v| v.meta.clone()).collect())
+    }
+
     fn read(&self, request: &StoreRequest) -> StoreReply {
         match request {
+            StoreRequest::Versions {
+                room,
+                document,
+                before,
+                limit,
+            } => self.list_versions(room, document, *before, *limit),
+            StoreRequest::Version { room, document, id } => {
+                let versions = self.versions(room, document);
+                let found = versions.and_then(|all| all.get(id)).cloned();
+                StoreReply::Version(found.map(Box::new))
+            }
             StoreRequest::Read {
                 room,
                 from_seq,

@@ -19,6 +19,9 @@ pub mod conformance;
 pub mod envelope;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
+mod version;
+
+pub use version::{Version, VersionId, VersionKind, VersionMeta, VersionsKept};
 
 use bytes::Bytes;
 use greenroom_service::{Millis, RoomId};
@@ -274,6 +277,58 @@ pub enum StoreRequest {
         /// The first record that stays.
         below_seq: u64,
     },
+    /// Keep a version of a document.
+    PutVersion {
+        /// The room.
+        room: RoomId,
+        /// The owner's lease.
+        lease: Lease,
+        /// The document.
+        document: String,
+        /// The version.
+        version: Version,
+        /// How many the document may have.
+        kept: VersionsKept,
+    },
+    /// Drop a version of a document.
+    DropVersion {
+        /// The room.
+        room: RoomId,
+        /// The owner's lease.
+        lease: Lease,
+        /// The document.
+        document: String,
+        /// Which.
+        id: VersionId,
+    },
+    /// What is told of a document's versions, newest first.
+    Versions {
+        /// The room.
+        room: RoomId,
+        /// The document.
+        document: String,
+        /// Only those below this one.
+        before: Option<VersionId>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// One version of a document.
+    Version {
+        /// The room.
+        room: RoomId,
+        /// The document.
+        document: String,
+        /// Which.
+        id: VersionId,
+    },
+    /// Drop versions that expire at or before `before`, of whatever room, whoever owns it: those
+    /// that expired first.
+    ExpireVersions {
+        /// Until when.
+        before: Millis,
+        /// At most so many.
+        limit: usize,
+    },
     /// Rooms whose `next_wake` is at or before `before`, earliest first.
     Due {
         /// Until when.
@@ -315,6 +370,9 @@ impl StoreRequest {
             Self::Append(_)
             | Self::PutSnapshot { .. }
             | Self::Trim { .. }
+            | Self::PutVersion { .. }
+            | Self::DropVersion { .. }
+            | Self::ExpireVersions { .. }
             | Self::Delete { .. }
             | Self::Enqueue { .. }
             | Self::QueueDone { .. } => true,
@@ -323,6 +381,8 @@ impl StoreRequest {
             | Self::Release { .. }
             | Self::Read { .. }
             | Self::Snapshots { .. }
+            | Self::Versions { .. }
+            | Self::Version { .. }
             | Self::Due { .. }
             | Self::List(_)
             | Self::Queue { .. } => false,
@@ -350,6 +410,7 @@ impl StoreRequest {
             }
             Self::PutSnapshot { snapshot, .. } => snapshot.data.len(),
             Self::Enqueue { items } => items.iter().map(Bytes::len).sum(),
+            Self::PutVersion { version, .. } => version.data.len(),
             _ => 0,
         }
     }
@@ -364,6 +425,8 @@ pub enum StoreReply {
     /// To `Renew`: the rooms that are still held.
     Renewed(Vec<RoomId>),
     /// To `Append`, `Release`, `PutSnapshot`, `Trim`, `Delete`, `Enqueue`, `QueueDone`.
+    /// To `Append`, `Release`, `PutSnapshot`, `Trim`, `PutVersion`, `DropVersion`, `Delete`,
+    /// `QueueDone`.
     Done,
     /// To `Read`: rows in order; `more` when `bytes_max` cut them.
     Rows {
@@ -374,6 +437,12 @@ pub enum StoreReply {
     },
     /// To `Snapshots`.
     Snapshots(Vec<Snapshot>),
+    /// To `Versions`.
+    Versions(Vec<VersionMeta>),
+    /// To `Version`; `None` when there is no such version.
+    Version(Option<Box<Version>>),
+    /// To `ExpireVersions`: how many went.
+    Expired(u64),
     /// To `Due`.
     Due(Vec<(RoomId, Millis)>),
     /// To `List`.
@@ -408,6 +477,12 @@ pub enum StoreError {
     Full,
     /// The store takes no writes after a failed sync; reads go on.
     ReadOnly,
+    /// A version of the document has this id, or a higher one.
+    VersionTaken,
+    /// The document has as many named versions as it may have.
+    VersionsFull,
+    /// The document has no such version.
+    VersionMissing,
     /// What is stored cannot be read back; a sentence for the operator.
     Damaged(String),
     /// Any other failure; a sentence for the operator.
@@ -421,6 +496,11 @@ impl std::fmt::Display for StoreError {
             Self::Fenced => write!(f, "the room has another owner by now"),
             Self::Full => write!(f, "the disk is full"),
             Self::ReadOnly => write!(f, "the store takes no writes after a failed sync"),
+            Self::VersionTaken => write!(f, "another version of the document has this id"),
+            Self::VersionsFull => {
+                write!(f, "the document has as many named versions as it may have")
+            }
+            Self::VersionMissing => write!(f, "the document has no such version"),
             Self::Damaged(what) => write!(f, "stored data is damaged: {what}"),
             Self::Io(what) => write!(f, "the store failed: {what}"),
         }

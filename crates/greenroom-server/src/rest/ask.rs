@@ -127,10 +127,14 @@ pub(super) fn refused(refuse: Refuse) -> Problem {
         }
         "too_many_requests" => StatusCode::TOO_MANY_REQUESTS,
         "too_large" | "document_full" => StatusCode::PAYLOAD_TOO_LARGE,
-        "room_exists" | "wrong_room" | "documents_full" | "document_unreadable" => {
-            StatusCode::CONFLICT
-        }
-        "session_not_found" => StatusCode::NOT_FOUND,
+        "room_exists"
+        | "wrong_room"
+        | "documents_full"
+        | "document_unreadable"
+        | "document_empty"
+        | "versions_full"
+        | "version_unreadable" => StatusCode::CONFLICT,
+        "session_not_found" | "version_not_found" => StatusCode::NOT_FOUND,
         "moved" => StatusCode::MISDIRECTED_REQUEST,
         "read_only" => StatusCode::FORBIDDEN,
         _ => StatusCode::BAD_REQUEST,

@@ -199,7 +199,7 @@ pub(super) async fn xml(of: InRoom) -> Result<Response, Problem> {
     read(of, Ask::Xml).await
 }
 
-fn root(of: &InRoom) -> Option<String> {
+pub(super) fn root(of: &InRoom) -> Option<String> {
     of.query.get("root").map(str::to_owned)
 }
 
@@ -229,7 +229,7 @@ async fn read(of: InRoom, what: impl FnOnce(Option<String>) -> Ask) -> Result<Re
     }
 }
 
-fn answered(answer: Answer) -> Response {
+pub(super) fn answered(answer: Answer) -> Response {
     let typed = |kind, body: Body| {
         let kind = HeaderValue::from_static(kind);
         ([(header::CONTENT_TYPE, kind)], body).into_response()

@@ -17,6 +17,7 @@ mod sign_in;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::sync::Arc;
 
@@ -62,6 +63,16 @@ pub(crate) use drain::hear_out;
         documents::replace_text,
         documents::edit_text,
         documents::xml,
+        versions::list,
+        versions::keep,
+        versions::show,
+        versions::remove,
+        versions::update,
+        versions::json,
+        versions::text,
+        versions::xml,
+        versions::diff,
+        versions::restore,
         people::presence,
         people::broadcast,
         people::kick,
@@ -98,6 +109,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/document/json", json)
         .route("/document/text", text)
         .route("/document/xml", get(documents::xml))
+        .nest("/document/versions", of_versions())
         .route("/presence", get(people::presence))
         .route("/events", post(people::broadcast))
         .route("/sessions/{session}", delete(people::kick))
@@ -115,6 +127,18 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .merge(docs::router(&description()))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(app), cors::guard))
+}
+
+fn of_versions() -> Router<Arc<App>> {
+    Router::new()
+        .route("/", get(versions::list).post(versions::keep))
+        .route("/{version}", get(versions::show).delete(versions::remove))
+        .route("/{version}/update", get(versions::update))
+        .route("/{version}/json", get(versions::json))
+        .route("/{version}/text", get(versions::text))
+        .route("/{version}/xml", get(versions::xml))
+        .route("/{version}/diff", get(versions::diff))
+        .route("/{version}/restore", post(versions::restore))
 }
 
 /// The description of all that, for programs.

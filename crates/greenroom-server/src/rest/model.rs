@@ -1,7 +1,7 @@
 //! The JSON of the interface.
 
 use greenroom_core::room::request::{PartShown, Present, SessionShown, Shown};
-use greenroom_core::store::{Part, RoomMeta};
+use greenroom_core::store::{Part, RoomMeta, VersionMeta};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -275,6 +275,63 @@ pub(super) struct Edited {
     pub(super) seq: u64,
     /// Whether there was anything to change.
     pub(super) changed: bool,
+}
+
+/// A page of versions of a document.
+#[derive(Serialize, ToSchema)]
+pub(super) struct VersionPage {
+    /// Newest first.
+    pub(super) versions: Vec<VersionModel>,
+    /// The `before` of the next page; `null` on the last.
+    #[schema(required)]
+    pub(super) next: Option<u64>,
+}
+
+/// A kept version of a document.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Version)]
+pub(super) struct VersionModel {
+    /// Its id: milliseconds since the Unix epoch when it was made, or the next that was free.
+    pub(super) id: u64,
+    /// `named`; `automatic` when the room made it of a stretch of changes; `restore` when it is the
+    /// state that a restore went back from.
+    pub(super) kind: &'static str,
+    /// What people call it; empty without a name.
+    pub(super) label: String,
+    /// Who asked for it; `null` for the room itself, or somebody without a name.
+    #[schema(required)]
+    pub(super) user: Option<String>,
+    /// The last record of the room that it includes.
+    pub(super) seq: u64,
+    /// Bytes of its state, an update.
+    pub(super) bytes: u64,
+    /// When it goes by itself; `null` when it does not.
+    #[schema(required)]
+    pub(super) expires_ms: Option<u64>,
+}
+
+impl VersionModel {
+    pub(super) fn of(meta: &VersionMeta) -> Self {
+        Self {
+            id: meta.id.0,
+            kind: meta.kind.name(),
+            label: meta.label.clone(),
+            user: (!meta.user.is_empty()).then(|| meta.user.clone()),
+            seq: meta.seq,
+            bytes: meta.bytes,
+            expires_ms: meta.expires.map(|at| at.0),
+        }
+    }
+}
+
+/// What a new version is to be.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewVersion {
+    /// What people call it.
+    #[serde(default)]
+    #[schema(max_length = 256)]
+    pub(super) label: String,
 }
 
 /// Edits of a text.

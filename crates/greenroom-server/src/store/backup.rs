@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! backup    8 bytes  "GRNMBKUP"
-//!           1 byte   version = 1
+//!           1 byte   version = 2; 1 is read too
 //!           blocks   to the end of the file; the first is a head, the last an end
 //!
 //! block     1 byte   kind
@@ -22,9 +22,13 @@
 //! row   4   varUint  first seq, varUint number of records, varUint time, rest: the row
 //! queued 5  rest: an item of the durable queue
 //! end   6   varUint  number of rooms, of snapshots, of rows, of queued items
+//!           from format 2 on: varUint number of versions
 //!           4 bytes  CRC-32 of every byte of the file before this block, little-endian
+//! version 7 varString document, varUint id, varUint seq, varString kind, varString label,
+//!           varString user, varUint expiry plus one, 0 when there is none, varUint bytes,
+//!           rest: the sealed version; from format 2 on
 //! ```
-//! Snapshots and rows follow their room; rows are in order. They are what the store holds, envelope
+//! Snapshots, rows and versions follow their room; rows and versions are in order. They are what the store holds, envelope
 //! included, and carry their own checksums.
 
 use std::io::{self, Read, Write};
@@ -41,8 +45,8 @@ mod tests;
 /// What a backup begins with.
 const MAGIC: [u8; 8] = *b"GRNMBKUP";
 
-/// The newest version that this program reads, and the one that it writes.
-const VERSION: u8 = 1;
+/// The newest format that this program reads, and the one that it writes. 2 has versions.
+const VERSION: u8 = 2;
 
 /// The largest block: far above the largest document with its shadow.
 const BLOCK_BYTES_MAX: u64 = 1 << 30;
@@ -124,6 +128,8 @@ pub struct BackupTotals {
     pub rows: u64,
     /// Items of the durable queue.
     pub queued: u64,
+    /// Kept versions of documents.
+    pub versions: u64,
 }
 
 /// A room of a backup.
@@ -139,6 +145,20 @@ pub(super) struct BackupRoom {
     pub(super) next_wake_ms: Option<u64>,
     pub(super) metadata: Bytes,
     pub(super) accesses: Bytes,
+}
+
+/// A kept version of a document of the room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BackupVersion {
+    pub(super) document: String,
+    pub(super) id: u64,
+    pub(super) seq: u64,
+    pub(super) kind: String,
+    pub(super) label: String,
+    pub(super) user: String,
+    pub(super) expires_ms: Option<u64>,
+    pub(super) bytes: u64,
+    pub(super) data: Bytes,
 }
 
 /// A piece of a backup.
@@ -157,6 +177,7 @@ pub(super) enum Block {
         time_ms: u64,
         data: Bytes,
     },
+    Version(BackupVersion),
     Queued(Bytes),
     End(BackupTotals),
 }
@@ -170,6 +191,7 @@ impl Block {
             Self::Row { .. } => 4,
             Self::Queued(_) => 5,
             Self::End(_) => 6,
+            Self::Version(_) => 7,
         }
     }
 
@@ -214,11 +236,13 @@ impl Block {
                 put_number(&mut out, *time_ms);
                 out.put_slice(data);
             }
+            Self::Version(version) => put_version(&mut out, version),
             Self::Queued(data) => out.put_slice(data),
             Self::End(totals) => {
                 for number in [totals.rooms, totals.snapshots, totals.rows, totals.queued] {
                     put_number(&mut out, number);
                 }
+                put_number(&mut out, totals.versions);
                 out.put_u32_le(sum_before);
             }
         }
@@ -226,7 +250,7 @@ impl Block {
     }
 
     /// The block of this kind, and the sum that an end names.
-    fn decode(kind: u8, content: &Bytes) -> Result<(Self, Option<u32>), ReadError> {
+    fn decode(format: u8, kind: u8, content: &Bytes) -> Result<(Self, Option<u32>), ReadError> {
         let mut reader = Reader::new(content);
         let block = match kind {
             1 => Self::Head(BackupHead {
@@ -254,10 +278,12 @@ impl Block {
                     snapshots: reader.var_uint()?,
                     rows: reader.var_uint()?,
                     queued: reader.var_uint()?,
+                    versions: if format < 2 { 0 } else { reader.var_uint()? },
                 };
                 let sum = reader.bytes(4)?.first_chunk().copied();
                 return Ok((Self::End(totals), sum.map(u32::from_le_bytes)));
             }
+            7 if format >= 2 => Self::Version(read_version(&mut reader, content)?),
             _ => return Err(ReadError::Any),
         };
         Ok((block, None))
@@ -284,6 +310,33 @@ fn read_room(reader: &mut Reader<'_>) -> Result<BackupRoom, ReadError> {
         next_wake_ms: reader.var_uint()?.checked_sub(1),
         metadata: Bytes::copy_from_slice(reader.var_bytes()?),
         accesses: Bytes::copy_from_slice(reader.var_bytes()?),
+    })
+}
+
+fn put_version(out: &mut BytesMut, version: &BackupVersion) {
+    put_var_bytes(out, version.document.as_bytes());
+    put_number(out, version.id);
+    put_number(out, version.seq);
+    for text in [&version.kind, &version.label, &version.user] {
+        put_var_bytes(out, text.as_bytes());
+    }
+    let expires = version.expires_ms.map_or(0, |at| at.saturating_add(1));
+    put_number(out, expires);
+    put_number(out, version.bytes);
+    out.put_slice(&version.data);
+}
+
+fn read_version(reader: &mut Reader<'_>, content: &Bytes) -> Result<BackupVersion, ReadError> {
+    Ok(BackupVersion {
+        document: reader.var_string()?.to_owned(),
+        id: reader.var_uint()?,
+        seq: reader.var_uint()?,
+        kind: reader.var_string()?.to_owned(),
+        label: reader.var_string()?.to_owned(),
+        user: reader.var_string()?.to_owned(),
+        expires_ms: reader.var_uint()?.checked_sub(1),
+        bytes: reader.var_uint()?,
+        data: content.slice_ref(reader.rest()),
     })
 }
 
@@ -325,6 +378,7 @@ impl<W: Write> BackupWriter<W> {
             Block::Room(_) => self.totals.rooms += 1,
             Block::Snapshot { .. } => self.totals.snapshots += 1,
             Block::Row { .. } => self.totals.rows += 1,
+            Block::Version(_) => self.totals.versions += 1,
             Block::Queued(_) => self.totals.queued += 1,
             Block::Head(_) | Block::End(_) => {}
         }
@@ -353,6 +407,7 @@ impl<W: Write> BackupWriter<W> {
 /// Reads a backup, block by block, and checks it to its end.
 pub(super) struct BackupReader<R> {
     input: R,
+    format: u8,
     at: u64,
     sum: Hasher,
     totals: BackupTotals,
@@ -363,6 +418,7 @@ impl<R: Read> BackupReader<R> {
     pub(super) fn begin(input: R) -> Result<(Self, BackupHead), BackupError> {
         let mut reader = Self {
             input,
+            format: VERSION,
             at: 0,
             sum: Hasher::new(),
             totals: BackupTotals::default(),
@@ -375,9 +431,10 @@ impl<R: Read> BackupReader<R> {
         }
         let mut version = [0];
         reader.read(&mut version)?;
-        if version[0] != VERSION {
+        if !(1..=VERSION).contains(&version[0]) {
             return Err(BackupError::NewerFormat(version[0]));
         }
+        reader.format = version[0];
         match reader.next()? {
             Block::Head(head) => Ok((reader, head)),
             _ => Err(BackupError::Damaged {
@@ -416,7 +473,7 @@ impl<R: Read> BackupReader<R> {
         if sum.finalize().to_le_bytes() != told {
             return Err(damaged("a checksum does not match"));
         }
-        let (block, whole) = Block::decode(kind, &Bytes::from(content))
+        let (block, whole) = Block::decode(self.format, kind, &Bytes::from(content))
             .map_err(|_| damaged("a block cannot be read"))?;
         self.count(&block, whole.is_none_or(|whole| whole == sum_before))
             .map_err(damaged)?;
@@ -434,6 +491,7 @@ impl<R: Read> BackupReader<R> {
             Block::Room(_) => totals.rooms += 1,
             Block::Snapshot { .. } => totals.snapshots += 1,
             Block::Row { .. } => totals.rows += 1,
+            Block::Version(_) => totals.versions += 1,
             Block::Queued(_) => totals.queued += 1,
             Block::End(told) if !is_whole || told != totals => {
                 return Err("blocks are missing before it");

@@ -19,6 +19,7 @@ mod restore;
 mod salvage;
 mod schema;
 mod tail;
+mod versions;
 
 use std::collections::HashMap;
 use std::path::Path;

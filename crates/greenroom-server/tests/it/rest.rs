@@ -6,6 +6,7 @@ mod overview;
 mod refusals;
 mod rooms;
 mod sign_in;
+mod versions;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -12,11 +12,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use greenroom_core::store::conformance::{self, Subject};
-use greenroom_core::store::envelope::{Record, RecordKind, decode_row, encode_row};
+use greenroom_core::store::envelope::{Record, RecordKind, decode_row, encode_row, seal_snapshot};
 use greenroom_core::store::{
-    Acquired, Append, Lease, Level, MetaChange, NodeId, Row, StoreReply, StoreRequest,
+    Acquired, Append, Lease, Level, MetaChange, NodeId, Row, StoreReply, StoreRequest, Version,
+    VersionId, VersionKind, VersionMeta, VersionsKept,
 };
-use greenroom_server::store::{DataDirectory, Engine, OpenError, SqliteStore};
+use greenroom_server::store::{DataDirectory, Engine, OpenError, SqliteStore, StoreCopy};
 use greenroom_service::{Millis, RoomId};
 use tempfile::TempDir;
 
@@ -64,6 +65,42 @@ fn append(name: &str, lease: Lease, seq: u64, size: usize) -> StoreRequest {
         urgent: true,
         wait_ms: 0,
     })
+}
+
+/// Keeps a version of record 1.
+fn put_version(name: &str, lease: Lease, id: u64) -> StoreRequest {
+    let meta = VersionMeta {
+        id: VersionId(id),
+        seq: 1,
+        kind: VersionKind::Named,
+        label: "before the talk".into(),
+        user: "ada".into(),
+        expires: Some(Millis(1 << 40)),
+        bytes: 5,
+    };
+    let data = seal_snapshot(lease.incarnation, 1, b"\0state");
+    StoreRequest::PutVersion {
+        room: room(name),
+        lease,
+        document: "d".into(),
+        version: Version { meta, data },
+        kept: VersionsKept {
+            named_max: 9,
+            automatic_max: 9,
+        },
+    }
+}
+
+fn version(store: &mut SqliteStore, name: &str, id: u64) -> Option<Box<Version>> {
+    let request = StoreRequest::Version {
+        room: room(name),
+        document: "d".into(),
+        id: VersionId(id),
+    };
+    match one(store, request) {
+        StoreReply::Version(found) => found,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn rows(store: &mut SqliteStore, name: &str) -> StoreReply {
@@ -197,6 +234,33 @@ fn database(directory: &TempDir) -> PathBuf {
 }
 
 #[test]
+fn a_database_of_before_there_were_versions_is_brought_forward() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path()).unwrap();
+    let lease = acquire(&mut store, "a").lease;
+    one(&mut store, append("a", lease, 1, 10));
+    drop(store);
+    let db = rusqlite::Connection::open(directory.path().join("rooms-1.db")).unwrap();
+    db.execute_batch("DROP TABLE versions; PRAGMA user_version = 1")
+        .unwrap();
+    drop(db);
+    let copy = StoreCopy::open(directory.path(), 7).unwrap();
+    let totals = copy.write(std::io::sink()).unwrap();
+    assert_eq!(
+        (totals.rooms, totals.versions),
+        (1, 0),
+        "it can be copied as it is"
+    );
+    let mut store = open(directory.path()).unwrap();
+    let lease = acquire(&mut store, "a").lease;
+    assert_eq!(
+        one(&mut store, put_version("a", lease, 7)),
+        StoreReply::Done
+    );
+    assert!(version(&mut store, "a", 7).is_some());
+}
+
+#[test]
 fn a_newer_format_is_refused_and_left_alone() {
     let directory = filled(1);
     let db = rusqlite::Connection::open(database(&directory)).unwrap();
@@ -206,7 +270,7 @@ fn a_newer_format_is_refused_and_left_alone() {
     let error = open(directory.path()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "data has format 99, this program reads up to 1"
+        "data has format 99, this program reads up to 2"
     );
     assert_eq!(error.hint(), "run the newer version that wrote it");
     assert_eq!(std::fs::read(database(&directory)).unwrap(), before);

@@ -164,6 +164,7 @@ fn as_json(taken: &Taken, file: &Path) -> Value {
         "snapshots": taken.totals.snapshots,
         "rows": taken.totals.rows,
         "queued": taken.totals.queued,
+        "versions": taken.totals.versions,
         "bytes": taken.bytes,
         "sha256": taken.sha256,
     })
@@ -222,6 +223,7 @@ fn report(
             "snapshots": totals.snapshots,
             "rows": totals.rows,
             "queued": totals.queued,
+            "versions": totals.versions,
             "damaged": restored.damaged,
             "damages": damages.collect::<Vec<_>>(),
         });

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::gate::CheckedUpdate;
+use crate::store::VersionId;
 
 /// What is asked of a document. A root type may be left out where the document has exactly one.
 #[derive(Clone, Debug)]
@@ -23,6 +24,12 @@ pub enum Ask {
     Apply(CheckedUpdate),
     /// Change a root.
     Edit(Option<String>, Edit),
+    /// Become what this update of an earlier state holds, by an edit.
+    Restore(Bytes),
+    /// Keep the state of now as a version of this name.
+    Keep(String),
+    /// Drop a version.
+    Drop(VersionId),
 }
 
 /// What a hook wants of a document, besides its state as an update.
@@ -97,6 +104,11 @@ pub enum Outcome {
     Answer(Answer),
     /// The update that makes the change; `None` when there is nothing to change.
     Edit(Option<CheckedUpdate>),
+    /// The state of now, to be kept as a version.
+    Keep(Bytes),
+    /// The state from before, and the update that brings an earlier one back; `None` when nothing
+    /// is different.
+    Restore(Option<(Bytes, CheckedUpdate)>),
 }
 
 impl Ask {
@@ -114,7 +126,9 @@ impl Ask {
                 json: of.json.then(|| Value::Object(serde_json::Map::new())),
                 text: of.text.then(serde_json::Map::new),
             })),
-            Self::Apply(_) | Self::Edit(..) => return None,
+            Self::Apply(_) | Self::Edit(..) | Self::Restore(_) | Self::Keep(_) | Self::Drop(_) => {
+                return None;
+            }
         })
     }
 }

@@ -10,10 +10,11 @@ mod requests;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod versions;
 mod work;
 
 use bytes::Bytes;
-use greenroom_service::{Millis, Outcome, Refuse, SessionId, To, UserId};
+use greenroom_service::{Millis, Outcome, Refuse, SessionId, To};
 
 use super::ask::EMPTY_UPDATE;
 use super::engine::Engine;
@@ -26,10 +27,10 @@ use crate::protocol::{ServerMessage, YjsMessage};
 use crate::room::behaviour::{Cx, Effect, Slot};
 use crate::room::job::ComputeId;
 use crate::room::presence::Asked;
-use crate::room::request::RequestId;
 
 pub(crate) use stored::{
     document_record, read_document_record, read_edited_record, read_skipped_record, read_snapshot,
+    read_version,
 };
 
 /// The code of a refusal that holds only until the store takes writes again.
@@ -48,8 +49,8 @@ struct Running {
     asked: Vec<(SessionId, Asked)>,
     /// Those of them who have nothing, and get all.
     new: Vec<(SessionId, Asked)>,
-    /// The requests that it answers, and for whom.
-    requests: Vec<(RequestId, Option<UserId>)>,
+    /// The requests that it answers.
+    requests: requests::Requests,
 }
 
 /// A document.

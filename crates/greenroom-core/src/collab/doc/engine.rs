@@ -6,10 +6,14 @@
 //! never be continued under the same id.
 
 mod edit;
+mod restore;
 mod view;
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use greenroom_service::Refuse;
+use serde_json::Value;
 use yrs::updates::decoder::Decode;
 use yrs::{Doc, OffsetKind, Options, ReadTxn, Transact, Update};
 
@@ -115,9 +119,21 @@ impl Engine {
                 let update = self.edit(root.as_deref(), edit)?;
                 return Ok(Outcome::Edit(update));
             }
-            Ask::Apply(_) => unreachable!("the room judges updates itself"),
+            Ask::Keep(_) => return Ok(Outcome::Keep(self.encode())),
+            Ask::Restore(then) => return self.restore(then).map(Outcome::Restore),
+            Ask::Apply(_) | Ask::Drop(_) => unreachable!("the room does that itself"),
         };
         Ok(Outcome::Answer(answer))
+    }
+
+    /// All roots as an object, or one of them.
+    pub(crate) fn json(&self, root: Option<&str>) -> Value {
+        view::json(root, &self.doc.transact())
+    }
+
+    /// Each root in lines, as people compare them, or one of them.
+    pub(crate) fn lines(&self, root: Option<&str>) -> BTreeMap<String, Vec<String>> {
+        view::lines(root, &self.doc.transact())
     }
 
     fn edit(
@@ -127,11 +143,32 @@ impl Engine {
     ) -> Result<Option<CheckedUpdate>, Refuse> {
         let mut transaction = self.doc.transact_mut();
         edit::edit(root, edit, &mut transaction)?;
-        let update = Bytes::from(transaction.encode_update_v1());
-        if update == EMPTY_UPDATE {
-            return Ok(None);
-        }
-        let refused = |error| Refuse::new("update_refused", format!("the edit fails: {error}"));
-        check_update(update).map(Some).map_err(refused)
+        checked(transaction.encode_update_v1().into())
     }
+
+    /// Becomes what it was when the update `then` was its whole state. Gives the state from before
+    /// and the change.
+    fn restore(&mut self, then: &Bytes) -> Result<Option<(Bytes, CheckedUpdate)>, Refuse> {
+        let mut was = Self::new(1);
+        was.apply([then]).map_err(|(_, error)| unreadable(&error))?;
+        let before = self.encode();
+        let mut now = self.doc.transact_mut();
+        restore::restore(&mut now, &mut was.doc.transact_mut());
+        let change = checked(now.encode_update_v1().into())?;
+        Ok(change.map(|change| (before, change)))
+    }
+}
+
+/// An edit as it is judged and sent; `None` when it changes nothing.
+fn checked(update: Bytes) -> Result<Option<CheckedUpdate>, Refuse> {
+    if update == EMPTY_UPDATE {
+        return Ok(None);
+    }
+    let refused = |error| Refuse::new("update_refused", format!("the edit fails: {error}"));
+    check_update(update).map(Some).map_err(refused)
+}
+
+fn unreadable(error: &str) -> Refuse {
+    let reason = format!("the version cannot be read: {error}");
+    Refuse::new("version_unreadable", reason)
 }

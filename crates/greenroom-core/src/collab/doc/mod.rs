@@ -10,6 +10,7 @@ mod intervals;
 pub mod job;
 pub mod shadow;
 pub mod update;
+pub mod version;
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::rules::version;
 use super::*;
 use crate::store::memory::MemoryStore;
 
@@ -108,7 +109,7 @@ impl Run {
     /// The same request for the model and for the store.
     fn request(&mut self, heads: &mut BTreeMap<&'static str, u64>) -> (StoreRequest, StoreRequest) {
         let name = ROOMS[self.random.below(ROOMS.len() as u64) as usize];
-        match self.random.below(16) {
+        match self.random.below(18) {
             0..=6 => {
                 let head = heads.entry(name).or_insert(0);
                 let first_seq = *head + 1 + u64::from(!self.random.often());
@@ -151,6 +152,7 @@ impl Run {
                 node: NODE,
                 rooms: vec![(room(name), lease)],
             }),
+            16 => self.put_version(name),
             14 if !self.random.often() => same(StoreRequest::Delete { room: room(name) }),
             14 => {
                 let (model, subject) = self.queued.drain(..).unzip();
@@ -161,6 +163,25 @@ impl Run {
             }
             _ => self.read(name),
         }
+    }
+
+    fn put_version(&mut self, name: &str) -> (StoreRequest, StoreRequest) {
+        self.now += 1;
+        let kinds = [VersionKind::Named, VersionKind::Automatic];
+        let kind = kinds[self.random.below(2) as usize];
+        let mut version = version(self.now, kind);
+        version.meta.expires = self.random.often().then(|| Millis(self.random.below(100)));
+        let kept = VersionsKept {
+            named_max: self.random.below(4),
+            automatic_max: self.random.below(4),
+        };
+        self.leased(name, |lease| StoreRequest::PutVersion {
+            room: room(name),
+            lease,
+            document: String::new(),
+            version: version.clone(),
+            kept,
+        })
     }
 
     fn append(&mut self, name: &str, first_seq: u64, count: u64) -> Append {
@@ -193,7 +214,7 @@ impl Run {
 
     fn read(&mut self, name: &str) -> (StoreRequest, StoreRequest) {
         let limit = self.random.below(5) as usize;
-        same(match self.random.below(5) {
+        same(match self.random.below(8) {
             0 => StoreRequest::Snapshots { room: room(name) },
             1 => StoreRequest::Due {
                 before: Millis(self.random.below(120)),
@@ -206,6 +227,16 @@ impl Run {
                 limit,
             }),
             3 => StoreRequest::Queue { after: 0, limit },
+            4 => StoreRequest::ExpireVersions {
+                before: Millis(self.random.below(100)),
+                limit,
+            },
+            5 | 6 => StoreRequest::Versions {
+                room: room(name),
+                document: String::new(),
+                before: self.random.often().then_some(VersionId(self.now)),
+                limit,
+            },
             _ => StoreRequest::Read {
                 room: room(name),
                 from_seq: self.random.below(20),

@@ -1,6 +1,9 @@
 //! One case per rule of the contract.
 
+mod versions;
+
 use super::*;
+pub(super) use versions::version;
 
 /// A case of the suite.
 type Rule = fn(&mut Kit);
@@ -26,6 +29,10 @@ pub(super) const ALL: &[Rule] = &[
     due_is_in_order,
     a_deleted_room_is_another_one,
     the_queue_goes_with_its_append,
+    versions::are_kept_and_listed,
+    versions::are_fenced_and_not_beyond_the_head,
+    versions::give_way_to_newer_ones,
+    versions::go_with_their_room_or_when_they_expire,
 ];
 
 fn a_room_that_was_never_written_leaves_nothing(kit: &mut Kit) {

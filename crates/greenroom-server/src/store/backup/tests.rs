@@ -34,6 +34,17 @@ fn blocks() -> Vec<Block> {
             time_ms: 2,
             data: Bytes::from_static(b"row"),
         },
+        Block::Version(BackupVersion {
+            document: "notes".into(),
+            id: 7,
+            seq: 8,
+            kind: "named".into(),
+            label: "before the talk".into(),
+            user: "ada".into(),
+            expires_ms: Some(0),
+            bytes: 5,
+            data: Bytes::from_static(b"state"),
+        }),
         Block::Queued(Bytes::from_static(b"item")),
     ]
 }
@@ -61,6 +72,7 @@ fn what_is_written_is_read() {
         snapshots: 1,
         rows: 1,
         queued: 1,
+        versions: 1,
     };
     assert_eq!(reader.next().unwrap(), Block::End(totals));
     assert_eq!(reader.position(), file.len() as u64);
@@ -107,9 +119,9 @@ fn a_block_that_is_missing_is_missed() {
 #[test]
 fn a_newer_format_and_another_file_are_told_apart() {
     let mut file = written();
-    file[MAGIC.len()] = 2;
+    file[MAGIC.len()] = 3;
     let error = check_backup(&file[..]).unwrap_err();
-    assert!(matches!(error, BackupError::NewerFormat(2)));
+    assert!(matches!(error, BackupError::NewerFormat(3)));
     let error = check_backup(&b"PK\x03\x04 and so on"[..]).unwrap_err();
     assert!(matches!(error, BackupError::NotABackup));
 }
@@ -123,8 +135,24 @@ fn a_backup_has_these_bytes() {
         .finish()
         .unwrap();
     let hex: String = file.iter().map(|byte| format!("{byte:02x}")).collect();
-    let magic_and_version = "47524e4d424b555001";
-    let head = "010e80acc1dd9f34010305302e312e302fd4fead";
-    let end = "0608000000005d6c2bb0f711f790";
-    assert_eq!(hex, format!("{magic_and_version}{head}{end}"));
+    let magic_and_version = "47524e4d424b555002";
+    let end = "06090000000000beee35cbe84d718f";
+    assert_eq!(hex, format!("{magic_and_version}{HEAD}{end}"));
+}
+
+const HEAD: &str = "010e80acc1dd9f34010305302e312e302fd4fead";
+
+#[test]
+fn a_backup_of_before_there_were_versions_is_read() {
+    let hex = format!("47524e4d424b555001{HEAD}0608000000005d6c2bb0f711f790");
+    let digits: Vec<_> = hex
+        .bytes()
+        .map(|d| char::from(d).to_digit(16).unwrap() as u8)
+        .collect();
+    let file: Vec<_> = digits
+        .chunks(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect();
+    let (told, totals) = check_backup(&file[..]).unwrap();
+    assert_eq!((told, totals), (head(), BackupTotals::default()));
 }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::super::OpenError;
 use super::super::backup::{
-    BackupError, BackupHead, BackupRoom, BackupTotals, BackupWriter, Block,
+    BackupError, BackupHead, BackupRoom, BackupTotals, BackupVersion, BackupWriter, Block,
 };
 use super::requests::{Found, ROOM, found, number};
 use super::schema::{check_ours, file_name, newest_generation};
@@ -26,6 +26,8 @@ pub struct StoreCopy {
     db: Connection,
     tail: Tail,
     head: BackupHead,
+    /// Whether the database has versions: one that an older program wrote last has none.
+    has_versions: bool,
 }
 
 impl StoreCopy {
@@ -56,8 +58,10 @@ impl StoreCopy {
             let what = "a commit cannot be read back";
             return Err(OpenError::Damaged(what.into()));
         }
+        let has_versions = db.table_exists(None, "versions")?;
         Ok(Self {
             db,
+            has_versions,
             tail,
             head: BackupHead {
                 taken_ms: now_ms,
@@ -119,7 +123,34 @@ impl StoreCopy {
                 data: row.get::<_, Vec<u8>>(2)?.into(),
             })?;
         }
-        self.journal(id, room.state.trimmed, writer)
+        self.journal(id, room.state.trimmed, writer)?;
+        if self.has_versions {
+            self.versions(id, writer)?;
+        }
+        Ok(())
+    }
+
+    fn versions(&self, id: i64, writer: &mut BackupWriter<impl Write>) -> Result<(), BackupError> {
+        let mut versions = self.db.prepare_cached(
+            "SELECT document, id, seq, kind, label, user, expires, bytes, data FROM versions
+             WHERE room = ?1 ORDER BY document, id",
+        )?;
+        let mut rows = versions.query([id])?;
+        while let Some(row) = rows.next()? {
+            let expires: Option<i64> = row.get(6)?;
+            writer.put(&Block::Version(BackupVersion {
+                document: row.get(0)?,
+                id: number(row, 1)?,
+                seq: number(row, 2)?,
+                kind: row.get(3)?,
+                label: row.get(4)?,
+                user: row.get(5)?,
+                expires_ms: expires.map(|at| at as u64),
+                bytes: number(row, 7)?,
+                data: row.get::<_, Vec<u8>>(8)?.into(),
+            }))?;
+        }
+        Ok(())
     }
 
     /// The rows of the clustered table, then those that have not moved there yet.

@@ -18,7 +18,7 @@ SELECT id, name, kind, incarnation, created, changed, head, trimmed, next_wake, 
     (SELECT time FROM journal WHERE room = id ORDER BY seq DESC LIMIT 1)
 FROM rooms";
 
-const FENCED: StoreReply = StoreReply::Failed(StoreError::Fenced);
+pub(super) const FENCED: StoreReply = StoreReply::Failed(StoreError::Fenced);
 
 /// A room that was written.
 pub(super) struct Found {
@@ -59,6 +59,27 @@ impl SqliteStore {
                 lease,
                 below_seq,
             } => self.trim(room, *lease, *below_seq),
+            StoreRequest::PutVersion {
+                room,
+                lease,
+                document,
+                version,
+                kept,
+            } => self.put_version(room, *lease, document, version, *kept),
+            StoreRequest::DropVersion {
+                room,
+                lease,
+                document,
+                id,
+            } => self.drop_version(room, *lease, document, *id),
+            StoreRequest::Versions {
+                room,
+                document,
+                before,
+                limit,
+            } => self.list_versions(room, document, *before, *limit),
+            StoreRequest::Version { room, document, id } => self.version(room, document, *id),
+            StoreRequest::ExpireVersions { before, limit } => self.expire_versions(*before, *limit),
             StoreRequest::Due { before, limit } => self.due(*before, *limit),
             StoreRequest::List(filter) => self.list(filter),
             StoreRequest::Delete { room } => self.delete(room),
@@ -140,7 +161,7 @@ impl SqliteStore {
     }
 
     /// The room's entry, when this is its lease.
-    fn held(&self, room: &RoomId, lease: Lease) -> Option<Held> {
+    pub(super) fn held(&self, room: &RoomId, lease: Lease) -> Option<Held> {
         let held = self.owners.held.get(room).copied();
         held.filter(|held| held.lease == lease)
     }
@@ -414,6 +435,7 @@ impl SqliteStore {
             for table in [
                 "journal WHERE room",
                 "snapshots WHERE room",
+                "versions WHERE room",
                 "rooms WHERE id",
             ] {
                 self.db
@@ -454,7 +476,7 @@ impl SqliteStore {
     }
 
     /// The id of a room that was written, and the first seq that no trim ended.
-    fn id_of(&self, room: &RoomId) -> rusqlite::Result<Option<(i64, u64)>> {
+    pub(super) fn id_of(&self, room: &RoomId) -> rusqlite::Result<Option<(i64, u64)>> {
         if let Some(state) = self.owners.held.get(room).and_then(|held| held.room) {
             return Ok(Some((state.id, state.trimmed)));
         }
@@ -493,7 +515,7 @@ impl SqliteStore {
 }
 
 /// What SQLite does not see of damage.
-fn damaged() -> rusqlite::Error {
+pub(super) fn damaged() -> rusqlite::Error {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
     rusqlite::Error::SqliteFailure(code, None)
 }

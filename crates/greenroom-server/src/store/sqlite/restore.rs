@@ -9,12 +9,13 @@ use std::io::Read;
 use std::path::Path;
 
 use bytes::Bytes;
+use greenroom_core::store::VersionKind;
 use greenroom_core::store::envelope::reincarnate;
 use greenroom_service::RoomId;
 use rusqlite::{Connection, params};
 
 use super::super::backup::{
-    BackupError, BackupHead, BackupReader, BackupRoom, BackupTotals, Block,
+    BackupError, BackupHead, BackupReader, BackupRoom, BackupTotals, BackupVersion, Block,
 };
 use super::super::{DataDirectory, OpenError};
 use super::schema::{file_name, open_file};
@@ -215,6 +216,7 @@ impl Filling {
                     .execute(params![room, times[0], times[1], times[2], &data[..]])?;
                 Ok(())
             }
+            Block::Version(version) => self.version(&version),
             Block::Queued(data) => {
                 self.db
                     .prepare_cached("INSERT INTO queue(data) VALUES(?1)")?
@@ -255,6 +257,35 @@ impl Filling {
             was: room.incarnation,
             is: u128::from_le_bytes(is),
         });
+        Ok(())
+    }
+
+    fn version(&mut self, version: &BackupVersion) -> Result<(), BackupError> {
+        let (document, id) = (&version.document, version.id);
+        let what = || format!("version {id} of the document `{document}`");
+        let (room, data) = self.renewed(&version.data, what)?;
+        let Some(kind) = VersionKind::from_name(&version.kind) else {
+            return Err(self.misplaced());
+        };
+        self.db
+            .prepare_cached(
+                "INSERT INTO versions(room, document, id, seq, kind, gives_way, label, user,
+                    expires, bytes, data)
+                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            )?
+            .execute(params![
+                room,
+                document,
+                sql(id),
+                sql(version.seq),
+                kind.name(),
+                kind.gives_way(),
+                version.label,
+                version.user,
+                version.expires_ms.map(sql),
+                sql(version.bytes),
+                &data[..],
+            ])?;
         Ok(())
     }
 

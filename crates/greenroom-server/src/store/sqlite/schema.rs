@@ -11,7 +11,7 @@ use super::super::{DataDirectory, OpenError};
 use super::Home;
 
 /// `user_version` of the database.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// `application_id` of the database: "GRNM".
 const APPLICATION_ID: u32 = 0x4752_4e4d;
 /// Statements kept prepared: more than there are.
@@ -59,6 +59,27 @@ CREATE TABLE snapshots(
     data BLOB NOT NULL,
     PRIMARY KEY(room, part, seq));
 CREATE TABLE queue(id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL);
+";
+
+/// Format 2 has this besides. The state stands last and apart from the index, so that a list reads
+/// none of it.
+const VERSIONS: &str = "
+CREATE TABLE versions(
+    room INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    id INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    gives_way INTEGER NOT NULL,
+    label TEXT NOT NULL,
+    user TEXT NOT NULL,
+    expires INTEGER,
+    bytes INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY(room, document, id));
+CREATE INDEX versions_kept ON versions(room, document, gives_way, id);
+CREATE INDEX versions_expire ON versions(expires, room, document, id)
+    WHERE expires IS NOT NULL;
 ";
 
 impl Home {
@@ -212,12 +233,25 @@ fn prepare(db: Connection) -> Result<Connection, OpenError> {
     if is_new {
         // What says where the tables are does not stand in the log alone.
         db.execute_batch(&format!(
-            "BEGIN; {SCHEMA} {COMMITS} PRAGMA application_id = {APPLICATION_ID};
+            "BEGIN; {SCHEMA} {VERSIONS} {COMMITS} PRAGMA application_id = {APPLICATION_ID};
              PRAGMA user_version = {FORMAT}; COMMIT;
              PRAGMA wal_checkpoint(TRUNCATE)"
         ))?;
+    } else {
+        bring_forward(&db)?;
     }
     Ok(db)
+}
+
+/// Makes a database of an older format one of this.
+fn bring_forward(db: &Connection) -> rusqlite::Result<()> {
+    let format: u32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if format < FORMAT {
+        db.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {VERSIONS} PRAGMA user_version = {FORMAT}; COMMIT"
+        ))?;
+    }
+    Ok(())
 }
 
 /// Raises the epoch, durably: every lease of this process is newer than those of any before.

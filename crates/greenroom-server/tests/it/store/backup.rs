@@ -1,5 +1,6 @@
 //! A copy of a store that is written meanwhile, and the store that is made of it.
 
+use greenroom_core::collab::doc::version::open_version;
 use greenroom_core::store::envelope::{EnvelopeError, seal_snapshot};
 use greenroom_core::store::{ListFilter, Part, Snapshot};
 use greenroom_server::store::{BackupError, StoreCopy, check_backup, restore};
@@ -65,6 +66,8 @@ fn filled(path: &Path) -> SqliteStore {
     for request in requests {
         assert_eq!(one(&mut store, request), StoreReply::Done);
     }
+    let kept = one(&mut store, put_version("a", lease, 7));
+    assert_eq!(kept, StoreReply::Done);
     let StoreRequest::Append(mut last) = append("a", lease, 21, 100) else {
         unreachable!("it makes appends");
     };
@@ -91,6 +94,7 @@ fn a_restored_store_holds_the_same_in_new_incarnations() {
     let (head, totals) = check_backup(&backup[..]).unwrap();
     assert_eq!((head.taken_ms, head.rooms), (7, 2));
     assert_eq!((totals.rows, totals.snapshots, totals.queued), (14, 1, 1));
+    assert_eq!(totals.versions, 1);
 
     let target = to.path().join("data");
     let mut read = 0;
@@ -112,6 +116,11 @@ fn a_restored_store_holds_the_same_in_new_incarnations() {
         let as_it_was = decode_row(&first.data, was.lease.incarnation, first.first_seq);
         assert_eq!(as_it_was, Err(EnvelopeError::Incarnation));
         assert!(decode_row(&first.data, is.lease.incarnation, first.first_seq).is_ok());
+    }
+    let [was, is] = [&mut store, &mut other].map(|store| version(store, "a", 7).unwrap());
+    assert_eq!(was.meta, is.meta);
+    for version in [was, is] {
+        assert_eq!(&open_version(&version).unwrap().state[..], b"state");
     }
     for store in [&mut store, &mut other] {
         let queue = one(store, StoreRequest::Queue { after: 0, limit: 9 });

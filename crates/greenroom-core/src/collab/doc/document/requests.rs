@@ -1,19 +1,31 @@
 //! What programs ask of the document over REST.
 
+use bytes::Bytes;
 use greenroom_service::{Outcome, Refuse, To, UserId};
 
 use super::Document;
 use super::stored::edited_record;
+use super::versions::Occasion;
 use crate::collab::doc::ask::{Answer, Ask, Outcome as Answered};
 use crate::collab::doc::gate::CheckedUpdate;
 use crate::collab::doc::shadow::Verdict;
 use crate::protocol::{ServerMessage, YjsMessage};
 use crate::room::behaviour::{Cx, Effect, Visibility};
 use crate::room::request::{PartShown, Reply, RequestId};
-use crate::store::Part;
+use crate::store::{Part, VersionKind};
 
-/// Requests that a job answers, and for whom.
-pub(super) type Requests = Vec<(RequestId, Option<UserId>)>;
+/// A request that a job answers.
+#[derive(Debug)]
+pub(super) struct Asked {
+    id: RequestId,
+    /// For whom.
+    user: Option<UserId>,
+    /// The name of the version that it keeps.
+    label: String,
+}
+
+/// Requests that a job answers.
+pub(super) type Requests = Vec<Asked>;
 
 /// A request that waits for a job.
 #[derive(Debug)]
@@ -37,6 +49,19 @@ impl Document {
             answer(id, reply, cx);
             return Ok(());
         }
+        if let Ask::Drop(version) = ask {
+            let document = self.name.clone();
+            cx.effects.push(Effect::DropVersion {
+                request: id,
+                document,
+                id: version,
+            });
+            return Ok(());
+        }
+        if matches!(ask, Ask::Keep(_)) && self.is_blank() {
+            let reason = "nothing was ever written into the document: there is no state to keep";
+            return Err(Refuse::new("document_empty", reason).into());
+        }
         if let Some(nothing) = ask.of_nothing().filter(|_| self.is_blank()) {
             answer(id, Reply::Document(nothing), cx);
             return Ok(());
@@ -49,7 +74,7 @@ impl Document {
         if self.broken {
             return Err(unreadable().into());
         }
-        if matches!(ask, Ask::Edit(..)) {
+        if matches!(ask, Ask::Edit(..) | Ask::Restore(_) | Ask::Keep(_)) {
             // What would be refused after the work is refused before.
             self.check_room_for(0, cx)?;
         }
@@ -62,7 +87,19 @@ impl Document {
     /// What a job is to answer now, and for whom.
     pub(super) fn take_requests(&mut self) -> (Vec<(RequestId, Ask)>, Requests) {
         let waiting = std::mem::take(&mut self.requests).into_iter();
-        waiting.map(|w| ((w.id, w.ask), (w.id, w.user))).unzip()
+        let split = |waiting: Waiting| {
+            let label = match &waiting.ask {
+                Ask::Keep(label) => label.clone(),
+                _ => String::new(),
+            };
+            let asked = Asked {
+                id: waiting.id,
+                user: waiting.user,
+                label,
+            };
+            ((waiting.id, waiting.ask), asked)
+        };
+        waiting.map(split).unzip()
     }
 
     /// A job gave its answers. Edits are in its engine already: when one is refused here, the engine
@@ -74,15 +111,31 @@ impl Document {
         cx: &mut Cx<'_>,
     ) {
         let mut lost: Option<Refuse> = None;
-        for ((id, answered), (_, user)) in answers.into_iter().zip(requests) {
-            let reply = match answered {
-                Ok(Answered::Answer(found)) => Ok(Reply::Document(found)),
-                Ok(Answered::Edit(None)) => Ok(unchanged(cx)),
-                Ok(Answered::Edit(Some(update))) => match &lost {
-                    Some(refuse) => Err(refuse.clone()),
-                    None => self.edited(user.as_ref(), update, cx),
-                },
-                Err(refuse) => {
+        for ((id, answered), asked) in answers.into_iter().zip(requests) {
+            let user = asked.user.as_ref();
+            let reply = match (answered, &lost) {
+                (
+                    Ok(Answered::Edit(Some(_)) | Answered::Restore(Some(_)) | Answered::Keep(_)),
+                    Some(refuse),
+                ) => Err(refuse.clone()),
+                (Ok(Answered::Answer(found)), _) => Ok(Reply::Document(found)),
+                (Ok(Answered::Edit(None) | Answered::Restore(None)), _) => Ok(unchanged(cx)),
+                (Ok(Answered::Edit(Some(update))), None) => self.edited(user, update, cx),
+                (Ok(Answered::Restore(Some((before, update)))), None) => {
+                    self.restored(user, &before, update, cx)
+                }
+                (Ok(Answered::Keep(state)), None) => {
+                    // The room answers when the store has it.
+                    let occasion = Occasion {
+                        request: Some(id),
+                        kind: VersionKind::Named,
+                        label: asked.label,
+                        user: asked.user,
+                    };
+                    self.keep_version(occasion, cx.next_seq - 1, &state, cx);
+                    continue;
+                }
+                (Err(refuse), _) => {
                     answer(id, Reply::Refused(refuse), cx);
                     continue;
                 }
@@ -99,8 +152,8 @@ impl Document {
     /// The document cannot be built: nobody gets an answer.
     pub(super) fn refuse_requests(&mut self, given: Requests, cx: &mut Cx<'_>) {
         let (_, waiting) = self.take_requests();
-        for (id, _) in given.into_iter().chain(waiting) {
-            answer(id, Reply::Refused(unreadable()), cx);
+        for asked in given.into_iter().chain(waiting) {
+            answer(asked.id, Reply::Refused(unreadable()), cx);
         }
     }
 
@@ -134,6 +187,27 @@ impl Document {
         self.unstored_bytes += update.bytes.len();
         self.append(seq, update, cx);
         Ok(Reply::Edited { seq, changed: true })
+    }
+
+    /// Records an update that brings an earlier state back. The one from `before` is kept, so that
+    /// this can be undone.
+    fn restored(
+        &mut self,
+        user: Option<&UserId>,
+        before: &Bytes,
+        update: CheckedUpdate,
+        cx: &mut Cx<'_>,
+    ) -> Result<Reply, Refuse> {
+        let seq = cx.next_seq - 1;
+        let reply = self.edited(user, update, cx)?;
+        let occasion = Occasion {
+            request: None,
+            kind: VersionKind::Restore,
+            label: String::new(),
+            user: user.cloned(),
+        };
+        self.keep_version(occasion, seq, before, cx);
+        Ok(reply)
     }
 
     /// The document as it is shown; `None` when nothing was ever written into it.

@@ -107,3 +107,19 @@ pub(crate) fn read_snapshot(
     document.tail.sort_by_key(|stored| stored.seq);
     Ok(document)
 }
+
+/// What a version holds: varUint 0, to be the number of what may come before the state, then the
+/// state, an update.
+pub(super) fn encode_version(state: &[u8]) -> Bytes {
+    let mut data = BytesMut::with_capacity(state.len() + 1);
+    put_var_uint(&mut data, 0);
+    data.put_slice(state);
+    data.freeze()
+}
+
+/// Takes a version apart: the state, an update.
+pub(crate) fn read_version(data: &Bytes) -> Result<Bytes, ReadError> {
+    let mut reader = Reader::new(data);
+    reader.var_uint()?;
+    Ok(data.slice_ref(reader.rest()))
+}

@@ -3,6 +3,8 @@
 //! The roots of a document have no type on the wire: whoever opens one says what it takes it for.
 //! So it is taken for what its content looks like.
 
+use std::collections::BTreeMap;
+
 use greenroom_service::Refuse;
 use serde_json::{Map, Value};
 use yrs::any::Number;
@@ -141,6 +143,31 @@ pub(super) fn xml<T: ReadTxn>(root: Option<&str>, transaction: &T) -> Result<Str
         Root::Xml(xml) => Ok(xml.get_string(transaction)),
         other => Err(wrong_type(&name, &other, "XML")),
     }
+}
+
+/// Each root in lines, or one of them: a text as it is, XML with a line for each tag, the rest as
+/// JSON.
+pub(super) fn lines<T: ReadTxn>(
+    root: Option<&str>,
+    transaction: &T,
+) -> BTreeMap<String, Vec<String>> {
+    let names: Vec<_> = match root {
+        Some(name) => vec![name.to_owned()],
+        None => transaction
+            .root_refs()
+            .map(|(name, _)| name.to_owned())
+            .collect(),
+    };
+    let lines = |name: String| {
+        let text = match Root::find(&name, transaction) {
+            Root::Nothing => return (name, Vec::new()),
+            Root::Text(text) => text.get_string(transaction),
+            Root::Xml(xml) => xml.get_string(transaction).replace("><", ">\n<"),
+            other => format!("{:#}", other.json(transaction)),
+        };
+        (name, text.split('\n').map(str::to_owned).collect())
+    };
+    names.into_iter().map(lines).collect()
 }
 
 pub(super) fn wrong_type(name: &str, is: &Root, wanted: &str) -> Refuse {
