@@ -7,6 +7,7 @@ mod presence;
 mod receipts;
 mod sync;
 mod trace;
+mod versions;
 
 use bytes::{Bytes, BytesMut};
 use greenroom_service::{Rights, SessionId};
