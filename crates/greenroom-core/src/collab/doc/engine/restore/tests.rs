@@ -88,13 +88,8 @@ fn edit_text<T: yrs::Text>(text: &T, now: &mut TransactionMut<'_>, random: &mut 
         4 if to > from => text.format(now, from, to - from, random.attributes()),
         5 => {
             // Yjs embeds objects only.
-            let image = std::collections::BTreeMap::from([("src".to_owned(), Any::from("x"))]);
-            let image = Any::from(
-                image
-                    .into_iter()
-                    .collect::<std::collections::HashMap<_, _>>(),
-            );
-            drop(text.insert_embed(now, from, image));
+            let image = Any::from_json(r#"{"src":"x"}"#).expect("JSON");
+            text.insert_embed(now, from, image);
         }
         _ => {}
     }
@@ -150,9 +145,11 @@ fn edit_xml<F: yrs::XmlFragment>(
         (_, 3) if at < len => xml.remove_range(now, at, 1),
         (_, 4) if depth < 3 => {
             let tag = ["p", "h1"][random.below(2) as usize];
-            drop(xml.insert(now, at, XmlElementPrelim::empty(tag)));
+            xml.insert(now, at, XmlElementPrelim::empty(tag));
         }
-        _ => drop(xml.insert(now, at, XmlTextPrelim::new(random.word()))),
+        _ => {
+            xml.insert(now, at, XmlTextPrelim::new(random.word()));
+        }
     }
 }
 
