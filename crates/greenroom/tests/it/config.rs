@@ -425,7 +425,7 @@ fn data_is_checked_without_touching_it() {
         &shell,
         &["serve", "--data", "data", "--listen", "127.0.0.1:0"],
     );
-    shell.run(&check).check(0, "", "data is good: format 1\n");
+    shell.run(&check).check(0, "", "data is good: format 2\n");
     drop(running);
-    shell.run(&check).check(0, "", "data is good: format 1\n");
+    shell.run(&check).check(0, "", "data is good: format 2\n");
 }
