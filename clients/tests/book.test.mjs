@@ -31,6 +31,13 @@ const SEEN = {
     await fetch(server.url("http", path), { method: "POST", headers, body: "published" });
     await until("it is told", () => said().includes("published\n"));
   },
+  "docs/guides/y-sweet.md": async (server, said) => {
+    await until("it is told that it is saved", () => said().includes("saved\n"));
+    await until("the server has it", async () => {
+      const path = "/api/rooms/notes/document/text?root=body";
+      return (await (await fetch(server.url("http", path))).text()) === "hello";
+    });
+  },
   "docs/start/first-page.md": async (server, said) => {
     await until("it says what it wrote", () => said().includes("hello \n"));
     await until("the server has it", async () => {

@@ -61,7 +61,9 @@ pub(crate) fn yjs(data: &[u8]) {
             }
             ClientMessage::Awareness(entries) => assert!(entries.len() <= 64),
             ClientMessage::SyncStep1(_) | ClientMessage::QueryAwareness => {}
-            ClientMessage::Frame(_) => panic!("a y-websocket peer sends no frames of services"),
+            ClientMessage::Frame(_) | ClientMessage::Probe(_) => {
+                panic!("a y-websocket peer has neither")
+            }
         }
     }
     assert!(decoded.is_err() || !messages.is_empty());

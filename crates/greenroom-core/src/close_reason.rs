@@ -10,18 +10,20 @@ pub enum Protocol {
     Raw,
     /// Hocuspocus on `/hocuspocus`: many sessions on one connection.
     Hocuspocus,
+    /// y-sweet on `/d`: y-websocket and the question whether all is saved.
+    Ysweet,
 }
 
 impl Protocol {
     /// Every protocol, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Yjs, Self::Raw, Self::Hocuspocus];
+    pub const ALL: [Self; 4] = [Self::Yjs, Self::Raw, Self::Hocuspocus, Self::Ysweet];
 
     /// Whether a peer still holds what it sent, and sends it again when it is asked: then a lost
     /// write costs it nothing and it stays connected.
     #[must_use]
     pub const fn resends(self) -> bool {
         match self {
-            Self::Yjs | Self::Hocuspocus => true,
+            Self::Yjs | Self::Hocuspocus | Self::Ysweet => true,
             Self::Raw => false,
         }
     }
@@ -30,7 +32,7 @@ impl Protocol {
     #[must_use]
     pub const fn acknowledges(self) -> bool {
         match self {
-            Self::Hocuspocus => true,
+            Self::Hocuspocus | Self::Ysweet => true,
             Self::Yjs | Self::Raw => false,
         }
     }
@@ -42,6 +44,7 @@ impl Protocol {
             Self::Yjs => "yjs",
             Self::Raw => "raw",
             Self::Hocuspocus => "hocuspocus",
+            Self::Ysweet => "ysweet",
         }
     }
 }
@@ -146,7 +149,8 @@ impl CloseReason {
     #[must_use]
     pub const fn close(self, protocol: Protocol) -> Close {
         let code = match protocol {
-            Protocol::Yjs => self.yjs_code(),
+            // To a y-sweet client no code means anything.
+            Protocol::Yjs | Protocol::Ysweet => self.yjs_code(),
             Protocol::Raw => self.raw_code(),
             Protocol::Hocuspocus => self.hocuspocus_code(),
         };

@@ -326,6 +326,8 @@ fixed_limits! {
     /// A peer on `/hocuspocus` is asked for a new token so long before its token ends, but not before
     /// half of the time is over.
     TOKEN_ASKED_MS: u64 = 30_000;
+    /// A token that y-sweet's SDK asks for is good for at most this long, in seconds: 30 days.
+    YSWEET_TOKEN_S_MAX: u64 = 30 * 24 * 60 * 60;
     /// A removed awareness entry is remembered for this long, so that a late echo does not revive it.
     AWARENESS_TOMBSTONE_MS: u64 = 60_000;
     /// A server that starts on rooms that were there before paces handshakes (`handshakes_per_s_max`)

@@ -309,7 +309,7 @@ impl ConnTask {
         match self.pulse.beat(Instant::now(), written) {
             Beat::None => {}
             Beat::Ping => self.conn.write_control(websocket::ping(b""), now),
-            Beat::KeepAlive if self.protocol == Protocol::Yjs => {
+            Beat::KeepAlive if self.protocol != Protocol::Raw => {
                 self.conn.write_control(yjs::keep_alive(), now);
             }
             Beat::KeepAlive => {}

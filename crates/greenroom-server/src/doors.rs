@@ -54,8 +54,18 @@ pub(crate) async fn raw(State(app): State<Arc<App>>, request: Request) -> Respon
 /// Answers a handshake. What is wrong with the request itself is said by HTTP; what a client must
 /// not retry is said by a close code, because a page cannot see why a handshake was refused.
 async fn open(app: &Arc<App>, request: Request, prefix: &str, protocol: Protocol) -> Response {
-    let knocked = knock(app, &request)
-        .and_then(|upgrade| room_of(&request, prefix).map(|room| (upgrade, room)));
+    open_room(app, request, |request| room_of(request, prefix), protocol).await
+}
+
+/// As [`open`]; `named` says which room.
+async fn open_room(
+    app: &Arc<App>,
+    request: Request,
+    named: impl FnOnce(&Request) -> Result<RoomId, Box<Response>>,
+    protocol: Protocol,
+) -> Response {
+    let knocked =
+        knock(app, &request).and_then(|upgrade| named(&request).map(|room| (upgrade, room)));
     let (upgrade, room) = match knocked {
         Ok(wanted) => wanted,
         Err(refused) => return *refused,
@@ -67,6 +77,23 @@ async fn open(app: &Arc<App>, request: Request, prefix: &str, protocol: Protocol
         Ok(()) => let_in(app, request, protocol, upgrade, room, place),
         Err(Crowded) => come_again(),
     }
+}
+
+/// `/d/{id}/ws/{id}`: y-sweet.
+pub(crate) async fn ysweet(State(app): State<Arc<App>>, request: Request) -> Response {
+    let path = request.uri().path();
+    let ids = path
+        .strip_prefix("/d/")
+        .and_then(|ids| ids.split_once("/ws/"));
+    let room = match ids {
+        Some((id, again)) if id == again => RoomId::new(&percent_decode(id)).ok(),
+        _ => None,
+    };
+    let Some(room) = room else {
+        let detail = "the document's id stands twice in the path, and is a room's name";
+        return problem(StatusCode::BAD_REQUEST, "room_name", detail);
+    };
+    open_room(&app, request, |_| Ok(room), Protocol::Ysweet).await
 }
 
 /// `/hocuspocus`: Hocuspocus. Which rooms are wanted, and with which tokens, is said later.
@@ -217,7 +244,9 @@ fn let_in(
         error.close_reason()
     });
     let right_door = match (app.settings().kind_of(&room), protocol) {
-        (Kind::Collab, Protocol::Yjs) | (Kind::Service(_), Protocol::Raw) => Ok(()),
+        (Kind::Collab, Protocol::Yjs | Protocol::Ysweet) | (Kind::Service(_), Protocol::Raw) => {
+            Ok(())
+        }
         _ => Err(CloseReason::Forbidden),
     };
     let (document, origin) = (
@@ -292,7 +321,7 @@ impl Arrival {
     ) -> Option<(Box<Hello>, Box<ConnTask>, Vec<u8>)> {
         let limits = &self.limits;
         let message_bytes_max = match self.protocol {
-            Protocol::Yjs => limits.yjs_frame_bytes_max,
+            Protocol::Yjs | Protocol::Ysweet => limits.yjs_frame_bytes_max,
             _ => limits.native_frame_bytes_max,
         };
         let decoder = decoder(message_bytes_max, limits, self.inflates);

@@ -104,7 +104,7 @@ fn close_codes() -> String {
          says what a client should do: come back *again* as it backs off anyway, come back *with a new\n\
          token*, or *never* by itself.\n\n\
          On `/yjs` the codes 4400 to 4499 are permanent: `y-websocket` 3.1 stops there, everything else\n\
-         makes it come back. On `/ws/room` 4001 and 4900 upwards are permanent, 4100 to 4199 ask for a\n\
+         makes it come back. `/d` has the codes of `/yjs`; a y-sweet client comes back after each. On `/ws/room` 4001 and 4900 upwards are permanent, 4100 to 4199 ask for a\n\
          new token. A Hocuspocus provider comes back after every code, so that `/hocuspocus` closes a\n\
          connection only for what is passing or of the whole connection, and tells the one document of\n\
          the rest: by a message PermissionDenied, a message Close, or both, with the text.\n\n\

@@ -28,6 +28,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/hocuspocus", get(doors::hocuspocus))
         // Where the provider is told to is its own business: the path says nothing.
         .route("/hocuspocus/{*path}", get(doors::hocuspocus))
+        .route("/d/{room}/ws/{again}", get(doors::ysweet))
         .route("/ws/room/{*room}", get(doors::raw))
         .route("/api/backup", get(backup::backup))
         .route("/healthz", get(healthz))

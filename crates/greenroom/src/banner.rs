@@ -33,6 +33,7 @@ pub(crate) fn doors(address: SocketAddr) -> String {
   Connect what you have:
     y-websocket          new WebsocketProvider(\"ws://{place}/yjs\", \"my-room\", doc)
     Hocuspocus           new HocuspocusProvider({{ url: \"ws://{place}/hocuspocus\", name: \"my-room\" }})
+    y-sweet              new DocumentManager(\"ys://sk_localdev@{place}\")
 "
     )
 }

@@ -117,7 +117,21 @@ impl Collab {
                 debt.lose(receipts);
                 Ok(())
             }
-            Err(halt) => Err(halt),
+            Err(halt) => {
+                let debt = cx.presence.debts.entry(session).or_default();
+                debt.refuse();
+                Err(halt)
+            }
+        }
+    }
+
+    /// Tells a session that asked how far all that it wrote is saved.
+    fn tell_saved(session: SessionId, cx: &mut Cx<'_>) {
+        let debt = cx.presence.debts.get_mut(&session);
+        if let Some(version) = debt.and_then(|debt| debt.saved_until(cx.writable)) {
+            let saved = ServerMessage::SavedUntil(version);
+            let receipt = Effect::SendSure(session, saved, Visibility::Durable);
+            cx.effects.push(receipt);
         }
     }
 
@@ -252,7 +266,16 @@ impl Behaviour for Collab {
                     Some(debt) => debt.answered(),
                     None => 1,
                 };
-                self.write(session, update, due, cx)
+                self.write(session, update, due, cx)?;
+                Self::tell_saved(session, cx);
+                Ok(())
+            }
+            ClientMessage::Probe(version) => {
+                if let Some(debt) = cx.presence.debts.get_mut(&session) {
+                    debt.probe(version);
+                }
+                Self::tell_saved(session, cx);
+                Ok(())
             }
             ClientMessage::Update(update) => self.write(session, update, 1, cx),
             // Its clients know no answer to presence that is not taken.

@@ -5,6 +5,7 @@ pub mod lib0;
 pub mod raw;
 pub mod websocket;
 pub mod yjs;
+pub mod ysweet;
 
 use bytes::Bytes;
 use greenroom_service::{Message, Refuse, Rights};
@@ -28,6 +29,8 @@ pub enum ClientMessage {
     Awareness(Vec<AwarenessEntry>),
     /// It wants all awareness states.
     QueryAwareness,
+    /// It asks whether all that it wrote is saved, and names how far that is.
+    Probe(Bytes),
     /// A frame for a service.
     Frame(Message),
 }
@@ -45,6 +48,8 @@ pub enum ServerMessage {
     LetIn(Rights),
     /// What the receiver wrote is on stable storage.
     Saved,
+    /// All that the receiver wrote before it asked with this is on stable storage.
+    SavedUntil(Bytes),
 }
 
 /// What a room says about a Yjs document.
@@ -76,6 +81,7 @@ pub fn decode(
             out.push(ClientMessage::Frame(frame));
             Ok(())
         }
+        Protocol::Ysweet => ysweet::decode(&frame, limits, out),
         Protocol::Hocuspocus => hocuspocus::decode_addressed(&frame, limits, out),
     }
 }
@@ -87,6 +93,7 @@ pub fn encode(protocol: Protocol, address: &str, message: &ServerMessage) -> Opt
     match protocol {
         Protocol::Yjs => yjs::encode(message),
         Protocol::Raw => raw::encode(message),
+        Protocol::Ysweet => ysweet::encode(message),
         Protocol::Hocuspocus => hocuspocus::encode(address, message),
     }
 }

@@ -16,7 +16,10 @@ pub fn encode(message: &ServerMessage) -> Option<Bytes> {
         ServerMessage::Refused(refuse) => {
             Some(frame(Opcode::Text, refused_json(refuse).as_bytes()))
         }
-        ServerMessage::Yjs(..) | ServerMessage::LetIn(_) | ServerMessage::Saved => None,
+        ServerMessage::Yjs(..)
+        | ServerMessage::LetIn(_)
+        | ServerMessage::Saved
+        | ServerMessage::SavedUntil(_) => None,
     }
 }
 

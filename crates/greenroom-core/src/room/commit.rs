@@ -161,7 +161,7 @@ impl Room {
         if gate > self.journal.durable() {
             self.hurry(gate);
         }
-        let is_of_write = *message == ServerMessage::Saved;
+        let is_of_write = matches!(message, ServerMessage::Saved | ServerMessage::SavedUntil(_));
         self.outbox.send_sure(id, frame, gate, is_of_write);
     }
 
@@ -190,7 +190,8 @@ impl Room {
             ServerMessage::Frame(_)
             | ServerMessage::Refused(_)
             | ServerMessage::LetIn(_)
-            | ServerMessage::Saved => None,
+            | ServerMessage::Saved
+            | ServerMessage::SavedUntil(_) => None,
         };
         let mut encoded = Encoded::new(message, self.deflate);
         let encode = |stream: &Stream| {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use greenroom_service::SessionId;
 
 use crate::collab::doc::awareness::Awareness;
@@ -29,12 +30,20 @@ pub struct Debt {
     asked: VecDeque<u32>,
     /// For writes that were lost here: due when the peer has sent them again.
     lost: u32,
+    /// A write was refused: what was written since the handshake will not all be saved.
+    refused: bool,
+    /// How far the peer last asked, and how far it was told that all is saved: a peer that does not
+    /// count receipts, but asks.
+    probe: Option<Bytes>,
+    told: Option<Bytes>,
 }
 
 impl Debt {
     /// The peer begins a handshake, and its count anew: it is asked, and one receipt is due.
     pub fn begin(&mut self) {
-        self.lost = 0;
+        (self.lost, self.refused) = (0, false);
+        // What is on its way is dropped, and may not have become true.
+        self.told = None;
         self.asked.iter_mut().for_each(|due| *due = 0);
         self.ask(1);
     }
@@ -58,9 +67,32 @@ impl Debt {
         self.asked.pop_front().unwrap_or(1)
     }
 
+    /// A write was refused.
+    pub const fn refuse(&mut self) {
+        self.refused = true;
+    }
+
+    /// The peer asks whether all is saved until there.
+    pub fn probe(&mut self, version: Bytes) {
+        self.probe = Some(version);
+    }
+
+    /// What to tell a peer that asked, once all records until now are on stable storage. While
+    /// something of what it wrote is not here (it was refused, lost, or is still to come with the
+    /// answer to a question), that is what it was told last, unless that came to nothing: it hears that
+    /// we are there.
+    pub fn saved_until(&mut self, writable: bool) -> Option<Bytes> {
+        let is_all = writable && !self.refused && self.lost == 0 && self.asked.is_empty();
+        if is_all {
+            self.told.clone_from(&self.probe);
+        }
+        self.told.clone()
+    }
+
     /// So many receipts are not due before the peer has sent again what it wrote.
     pub fn lose(&mut self, receipts: u32) {
         self.lost = self.lost.saturating_add(receipts);
+        self.told = None;
     }
 }
 

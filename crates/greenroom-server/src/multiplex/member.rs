@@ -48,6 +48,7 @@ const fn bytes_of(mail: &Mail) -> usize {
             ClientMessage::SyncStep1(_)
             | ClientMessage::Awareness(_)
             | ClientMessage::QueryAwareness
+            | ClientMessage::Probe(_)
             | ClientMessage::Frame(_) => 0,
         },
         _ => 0,

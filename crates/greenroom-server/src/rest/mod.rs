@@ -18,6 +18,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod versions;
+mod ysweet;
 
 use std::sync::Arc;
 
@@ -124,6 +125,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
             "/api/sign-in",
             get(sign_in::show).post(sign_in::begin).delete(sign_in::end),
         )
+        .merge(ysweet::router())
         .merge(docs::router(&description()))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(app), cors::guard))

@@ -12,6 +12,7 @@ fn doors_are_named_as_a_browser_reaches_them() {
   Connect what you have:
     y-websocket          new WebsocketProvider(\"ws://localhost:8080/yjs\", \"my-room\", doc)
     Hocuspocus           new HocuspocusProvider({ url: \"ws://localhost:8080/hocuspocus\", name: \"my-room\" })
+    y-sweet              new DocumentManager(\"ys://sk_localdev@localhost:8080\")
 "
     );
     assert!(doors("0.0.0.0:81".parse().unwrap()).contains("http://localhost:81/"));

@@ -248,6 +248,66 @@ fn what_it_says_beside_is_heard_by_those_who_watch() {
     assert_eq!(ada.hear(&mut room).log(), "");
 }
 
+/// Asks how far all is saved, as y-sweet's client does; gives what it hears of that.
+fn probe(room: &mut TestRoom, peer: SessionId, version: u8) -> Vec<u8> {
+    room.send(peer, Bytes::copy_from_slice(&[102, 1, version]));
+    told(room, peer)
+}
+
+fn told(room: &mut TestRoom, peer: SessionId) -> Vec<u8> {
+    let told = |heard| match heard {
+        Heard::SavedUntil(version) => Some(version),
+        _ => None,
+    };
+    room.heard(peer).into_iter().filter_map(told).collect()
+}
+
+fn join_ysweet(room: &mut TestRoom, rights: Rights) -> SessionId {
+    room.join_with(Hello {
+        rights,
+        ..hello("ada", Protocol::Ysweet, "")
+    })
+}
+
+#[test]
+fn who_asks_whether_all_is_saved_is_told_when_it_is() {
+    let mut room = room();
+    let ada = join_ysweet(&mut room, Rights::ALL);
+    // What it wrote offline is still to come: with the answer to the question of its handshake.
+    room.send(ada, sync(0, &[0]));
+    assert_eq!(probe(&mut room, ada, 5), b"");
+    room.hold_store();
+    room.send(ada, sync(1, &insertion(1, 0, "a")));
+    assert_eq!(told(&mut room, ada), b"");
+    room.send(ada, sync(2, &behind(1, 1, 1, 0, "b")));
+    assert_eq!(probe(&mut room, ada, 6), b"");
+    assert!(room.answer_store());
+    assert_eq!(told(&mut room, ada), [5]);
+    room.release_store();
+    assert_eq!(told(&mut room, ada), [6]);
+    // A failed append takes back what it had to be told; when it has sent that again, it is told.
+    room.fail_store(StoreError::Full);
+    room.send(ada, sync(2, &behind(1, 2, 1, 1, "c")));
+    assert_eq!(probe(&mut room, ada, 7), b"");
+    room.advance(2_000);
+    assert_eq!(probe(&mut room, ada, 7), b"");
+    room.send(ada, sync(1, &behind(1, 2, 1, 1, "c")));
+    assert_eq!(told(&mut room, ada), [7]);
+}
+
+#[test]
+fn who_asks_is_not_told_that_what_was_refused_is_saved() {
+    let mut room = room();
+    let ada = join_ysweet(&mut room, Rights::READ);
+    room.send(ada, sync(0, &[0]));
+    room.send(ada, sync(1, &[0, 0]));
+    assert_eq!(probe(&mut room, ada, 0), [0]);
+    room.send(ada, sync(2, &insertion(1, 0, "a")));
+    // It hears that we are there, and not that it is saved.
+    assert_eq!(probe(&mut room, ada, 1), [0]);
+    assert_eq!(probe(&mut room, ada, 1), [0]);
+}
+
 /// What may happen to two writers.
 #[derive(Clone, Copy, Debug)]
 enum Event {

@@ -191,7 +191,7 @@ pub fn encode(address: &str, message: &ServerMessage) -> Option<Bytes> {
         // Nothing but writes is refused in a room of documents.
         ServerMessage::Refused(_) => bare(address, &[SYNC_STATUS, 0]),
         ServerMessage::Frame(Message::Text(text)) => framed(address, &[STATELESS], text.as_bytes()),
-        ServerMessage::Frame(Message::Binary(_)) => return None,
+        ServerMessage::Frame(Message::Binary(_)) | ServerMessage::SavedUntil(_) => return None,
     })
 }
 

@@ -28,6 +28,7 @@ fn named(said: Result<Said, CloseReason>) -> String {
             ClientMessage::Update(update) => format!("update {}", update.bytes.len()),
             ClientMessage::Awareness(entries) => format!("awareness {}", entries.len()),
             ClientMessage::QueryAwareness => "query".into(),
+            ClientMessage::Probe(_) => "probe".into(),
             ClientMessage::Frame(message) => format!("stateless {:?}", message.as_text()),
         },
     }

@@ -57,7 +57,7 @@ pub fn decode(
     }
 }
 
-fn decode_one(
+pub(super) fn decode_one(
     bytes: &Bytes,
     reader: &mut Reader<'_>,
     limits: &Limits,
@@ -120,12 +120,15 @@ pub fn encode(message: &ServerMessage) -> Option<Bytes> {
             let reason = format!("{}: {}", refuse.code, refuse.reason);
             framed(&[AUTH, 0], reason.as_bytes())
         }
-        ServerMessage::Frame(_) | ServerMessage::LetIn(_) | ServerMessage::Saved => return None,
+        ServerMessage::Frame(_)
+        | ServerMessage::LetIn(_)
+        | ServerMessage::Saved
+        | ServerMessage::SavedUntil(_) => return None,
     })
 }
 
 /// A frame of one message: its kind, then `body` with its length.
-fn framed(kind: &[u64], body: &[u8]) -> Bytes {
+pub(super) fn framed(kind: &[u64], body: &[u8]) -> Bytes {
     // A kind has at most two numbers of a byte, and a length ten.
     let mut head = [0; 12];
     let mut rest = &mut head[..];

@@ -12,6 +12,7 @@ fn decoded(frame: &'static [u8]) -> Result<String, CloseReason> {
         ClientMessage::Update(update) => format!("update {}", update.bytes.len()),
         ClientMessage::Awareness(entries) => format!("awareness {}", entries.len()),
         ClientMessage::QueryAwareness => "query".into(),
+        ClientMessage::Probe(_) => "probe".into(),
         ClientMessage::Frame(_) => "frame".into(),
     };
     let names: Vec<_> = messages.iter().map(name).collect();

@@ -22,6 +22,8 @@ pub enum Heard {
     Scope(String),
     /// Hocuspocus peers: whether a write of theirs is on stable storage; else it was refused.
     Saved(bool),
+    /// y-sweet peers: how far all is saved, a number of a byte.
+    SavedUntil(u8),
 }
 
 /// Takes a server's frame apart: header of 2, 4 or 10 bytes, payload.
@@ -38,7 +40,10 @@ pub(super) fn payload(frame: &Bytes) -> (Opcode, Bytes) {
 pub(super) fn decode(protocol: Protocol, frame: &Bytes) -> Heard {
     let (opcode, payload) = payload(frame);
     match (protocol, opcode) {
-        (Protocol::Yjs, _) => yjs(&payload).expect("one whole message in a frame"),
+        (Protocol::Ysweet, _) if payload[0] == 102 => Heard::SavedUntil(payload[2]),
+        (Protocol::Yjs | Protocol::Ysweet, _) => {
+            yjs(&payload).expect("one whole message in a frame")
+        }
         (Protocol::Raw, Opcode::Text) => Heard::Text(String::from_utf8_lossy(&payload).into()),
         (Protocol::Raw, _) => Heard::Binary(payload),
         (Protocol::Hocuspocus, _) => hocuspocus(&payload).expect("one whole message in a frame"),
