@@ -175,6 +175,11 @@ limits! {
     /// Automatic versions of one document, and the states that restores went back from: the oldest
     /// goes for one more.
     versions_automatic_max: usize = 100, in 0 => 1_000_000;
+    /// A document in which something changes is kept as an automatic version after this, and when its
+    /// room is unloaded; 0: never.
+    version_interval_ms: u64 = 0, in 0 => 604_800_000;
+    /// Days after which a version goes by itself, counted from when it is made; 0: it stays.
+    version_age_days_max: u32 = 0, in 0 => 36_500;
     /// A session that made its room fault is kept out for this long.
     fault_hold_off_ms: u64 = 60_000, in 0 => 3_600_000;
     /// Faults are counted over this long.

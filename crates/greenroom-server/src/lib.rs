@@ -14,6 +14,7 @@ mod desk;
 mod doors;
 mod edge;
 mod errands;
+mod expiring;
 mod front;
 pub mod hooks;
 mod http_meters;

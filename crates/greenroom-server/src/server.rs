@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::compute::ComputePool;
 use crate::edge::{Edge, TaskRunner};
+use crate::expiring;
 use crate::front::TlsSource;
 use crate::hooks;
 use crate::listen::Entrance;
@@ -219,6 +220,7 @@ impl Server {
         let app = Arc::new(App::new(Arc::clone(&rooms), store.handle().clone(), pace));
         let router = router::router(Arc::clone(&app));
         rooms.edge().spawn(waking::run(Arc::clone(&rooms)));
+        rooms.edge().spawn(expiring::run(Arc::clone(rooms.edge())));
         rooms
             .edge()
             .spawn(meters::watch_lag(Arc::clone(rooms.edge())));

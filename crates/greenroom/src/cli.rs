@@ -1,6 +1,7 @@
 //! What can be typed: commands, options, help texts. No decisions.
 
 mod room;
+mod versions;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,10 @@ use crate::printer::Printer;
 pub(crate) use room::{
     RoomCommand, RoomExportOptions, RoomImportOptions, RoomLsOptions, RoomRmOptions,
     RoomShowOptions, RoomTailOptions,
+};
+pub(crate) use versions::{
+    DocumentOptions, VersionForm, VersionsCommand, VersionsDiffOptions, VersionsKeepOptions,
+    VersionsLsOptions, VersionsRestoreOptions, VersionsRmOptions, VersionsShowOptions,
 };
 
 /// The address that `--server` stands for when nothing else says one.

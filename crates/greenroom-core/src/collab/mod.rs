@@ -367,6 +367,7 @@ impl Behaviour for Collab {
         Self::awareness_due(cx);
         for document in self.documents.values_mut() {
             document.drop_idle_engine(cx.now);
+            document.version_due(cx);
         }
         Ok(())
     }

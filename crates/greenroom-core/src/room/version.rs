@@ -1,7 +1,7 @@
 //! Versions of documents on their way to the store.
 
 use bytes::Bytes;
-use greenroom_service::Refuse;
+use greenroom_service::{Millis, Refuse};
 
 use super::commit::Asked;
 use super::request::{Reply, RequestId};
@@ -11,6 +11,8 @@ use crate::store::{
     StoreError, StoreReply, StoreRequest, Version, VersionId, VersionKind, VersionMeta,
     VersionsKept,
 };
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// A version that is to be kept.
 #[derive(Debug)]
@@ -60,13 +62,14 @@ impl Room {
         let id = self.now.0.max(self.last_version + 1);
         self.last_version = id;
         let limits = &self.config.limits;
+        let age_ms = u64::from(limits.version_age_days_max) * DAY_MS;
         let meta = VersionMeta {
             id: VersionId(id),
             seq: draft.seq,
             kind: draft.kind,
             label: draft.label,
             user: draft.user,
-            expires: None,
+            expires: (age_ms > 0).then(|| Millis(id + age_ms)),
             bytes: draft.bytes,
         };
         let kept = VersionsKept {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::versions::VersionsCommand;
+
 /// The commands of `room`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RoomCommand {
@@ -53,6 +55,9 @@ Examples:
   zstd -d < design-17.room.zst | greenroom room import -"
     )]
     Import(RoomImportOptions),
+    /// Keep versions of a document, compare them, bring one back
+    #[command(subcommand, arg_required_else_help = true)]
+    Versions(VersionsCommand),
     /// Delete rooms with all they hold
     #[command(
         after_help = "Whoever is in a room is closed as `deleted`. Asks for the room's name unless --yes is given.

@@ -234,3 +234,81 @@ hint: GREENROOM_TOKEN_FILE names a file that holds it
 ",
     );
 }
+
+#[test]
+fn versions_are_kept_compared_and_brought_back() {
+    let shell = Shell::new();
+    let (running, url) = dev(&shell);
+    let at = shell.set("GREENROOM_URL", &url);
+    written(&running);
+    let versions = |words: &[&str]| at.run(&[&["room", "versions"], words].concat());
+    versions(&["ls", "docs/a"]).check(0, "", "no versions\n");
+    let kept = versions(&["keep", "docs/a", "--label", "the first", "--json"]);
+    let kept: Value = serde_json::from_str(&kept.stdout).unwrap();
+    let id = kept["id"].to_string();
+    let lines = versions(&["ls", "docs/a"]).stdout;
+    let (head, row) = lines.split_once('\n').unwrap();
+    assert!(
+        head.starts_with("ID             MADE                  KIND "),
+        "{head}"
+    );
+    assert!(row.starts_with(&format!("{id}  2")), "{row}");
+    assert!(row.ends_with("  -   the first\n"), "{row}");
+    versions(&["diff", "docs/a", &id]).check(0, "", "nothing is different\n");
+    let text = "/api/rooms/docs%2Fa/document/text?root=t";
+    put(&running, text, "text/plain", "Bye");
+    versions(&["show", "docs/a", &id, "--as", "text"]).check(0, "Hello\n", "");
+    versions(&["diff", "docs/a", &id]).check(
+        0,
+        "--- a/t\n+++ b/t\n@@ -1 +1 @@\n-Hello\n+Bye\n",
+        "",
+    );
+    versions(&["diff", "docs/a", &id, "--root", "t", "--json"]).check(
+        0,
+        "[{\"op\":\"replace\",\"path\":\"\",\"value\":\"Bye\"}]\n",
+        "",
+    );
+    let restored = format!("Restored version {id} of docs/a at seq 4\n");
+    versions(&["restore", "docs/a", &id]).check(0, &restored, "");
+    versions(&["restore", "docs/a", &id]).check(0, "", "nothing is different\n");
+    let dropped = format!("Dropped version {id} of docs/a\n");
+    versions(&["rm", "docs/a", &id]).check(0, &dropped, "");
+    versions(&["show", "docs/a", &id]).check(
+        1,
+        "",
+        &format!(
+            "\
+error: the document has no version {id}
+hint: `GET /api/rooms/{{room}}/document/versions` lists them
+"
+        ),
+    );
+    let other = versions(&["keep", "docs/a", "--document", "notes"]);
+    other.check(
+        1,
+        "",
+        "error: nothing was ever written into the document: there is no state to keep\n",
+    );
+}
+
+#[test]
+fn a_version_survives_a_killed_server() {
+    let shell = Shell::new();
+    let serve = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
+    let running = Running::start(&shell, &serve);
+    let at = format!("http://{}", running.address());
+    written(&running);
+    let keep = [
+        "room", "versions", "keep", "docs/a", "--json", "--server", &at,
+    ];
+    let kept: Value = serde_json::from_str(&shell.run(&keep).stdout).unwrap();
+    // SIGKILL: it is told of nothing.
+    drop(running);
+    let running = Running::start(&shell, &serve);
+    let at = format!("http://{}", running.address());
+    let id = kept["id"].to_string();
+    let show = [
+        "room", "versions", "show", "docs/a", &id, "--as", "text", "--server", &at,
+    ];
+    shell.run(&show).check(0, "Hello\n", "");
+}

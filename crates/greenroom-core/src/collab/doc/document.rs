@@ -51,6 +51,8 @@ struct Running {
     new: Vec<(SessionId, Asked)>,
     /// The requests that it answers.
     requests: requests::Requests,
+    /// Whether the state becomes an automatic version.
+    version: bool,
 }
 
 /// A document.
@@ -88,6 +90,10 @@ pub(crate) struct Document {
     running: Option<Running>,
     /// A snapshot is to be kept as soon as a job has made one.
     wants_snapshot: bool,
+    /// What changed since the last version is to be kept as one then.
+    version_due: Option<Millis>,
+    /// An automatic version is to be kept as soon as a job has made the state.
+    wants_version: bool,
     /// Requests that wait for a job.
     requests: Vec<requests::Waiting>,
 }
@@ -119,6 +125,8 @@ impl Document {
             engine_used: Millis(0),
             running: None,
             wants_snapshot: false,
+            version_due: None,
+            wants_version: false,
             requests: Vec::new(),
         };
         document.count_bytes();
@@ -309,6 +317,7 @@ impl Document {
         self.shadow.apply(&update.digest);
         self.tail_bytes += update.bytes.len();
         self.tail.push((seq, update.bytes));
+        self.note_change(cx);
         if let Some(seen) = &mut self.seen {
             seen.apply(&update.digest);
             let before = self.parked.len();

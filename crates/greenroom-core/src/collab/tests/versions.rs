@@ -1,5 +1,7 @@
 //! Versions of a document: kept when they are durable, brought back among people who edit.
 
+use greenroom_service::RoomId;
+
 use super::*;
 use crate::collab::doc::ask::Ask;
 use crate::collab::doc::version::open_version;
@@ -19,10 +21,15 @@ fn keep(room: &mut TestRoom, label: &str) -> VersionMeta {
     }
 }
 
+/// What a test room is called.
+fn room_id() -> RoomId {
+    RoomId::new("test").expect("a room name")
+}
+
 /// The versions in the store, newest first.
 fn kept(room: &mut TestRoom) -> Vec<VersionMeta> {
     let request = StoreRequest::Versions {
-        room: room.room().id().clone(),
+        room: room_id(),
         document: String::new(),
         before: None,
         limit: 100,
@@ -36,7 +43,7 @@ fn kept(room: &mut TestRoom) -> Vec<VersionMeta> {
 /// The state of a version, an update.
 fn state(room: &mut TestRoom, id: VersionId) -> Bytes {
     let request = StoreRequest::Version {
-        room: room.room().id().clone(),
+        room: room_id(),
         document: String::new(),
         id,
     };
@@ -151,4 +158,45 @@ fn what_restores_left_is_bounded() {
     let id = ask(&mut room, "ada", Ask::Drop(first.id));
     assert_eq!(room.reply(id), Some(Reply::Done));
     assert_eq!(kept(&mut room).len(), 2);
+}
+
+#[test]
+fn a_stretch_of_changes_becomes_a_version_by_itself() {
+    let mut room = room_with(limits(|l| {
+        l.version_interval_ms = 60_000;
+        l.version_age_days_max = 2;
+        l.room_idle_ms = 10_000_000;
+    }));
+    let ada = Editor::join(&mut room, 1, "");
+    ada.write(&mut room, "one ");
+    room.advance(30_000);
+    ada.write(&mut room, "two ");
+    assert_eq!(kept(&mut room), []);
+    room.advance(30_000);
+    let [first] = &kept(&mut room)[..] else {
+        panic!("one, a minute after the first change");
+    };
+    assert_eq!((first.kind, &*first.user), (VersionKind::Automatic, ""));
+    let two_days_ms = 2 * 24 * 60 * 60 * 1_000;
+    assert_eq!(first.expires.map(|at| at.0), Some(first.id.0 + two_days_ms));
+    room.advance(600_000);
+    assert_eq!(kept(&mut room).len(), 1, "nothing changed");
+    // A version by somebody is one of what changed, too.
+    ada.write(&mut room, "three ");
+    keep(&mut room, "by hand");
+    room.advance(600_000);
+    assert_eq!(kept(&mut room).len(), 2);
+    // What is not versioned is when the room goes.
+    ada.write(&mut room, "four ");
+    room.leave(ada.session);
+    room.advance(1_000);
+    room.unload();
+    let versions = kept(&mut room);
+    assert_eq!(
+        (versions.len(), versions[0].kind),
+        (3, VersionKind::Automatic)
+    );
+    room.load();
+    room.unload();
+    assert_eq!(kept(&mut room).len(), 3);
 }

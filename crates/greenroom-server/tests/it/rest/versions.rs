@@ -1,10 +1,17 @@
 //! Versions: kept, listed, read, compared, restored, dropped; and who may.
 
-use greenroom_server::Limits;
+use std::sync::Arc;
+
+use greenroom_core::store::{
+    NodeId, StoreReply, StoreRequest, Version, VersionId, VersionKind, VersionMeta, VersionsKept,
+};
 use greenroom_server::auth::{Authenticator, Rights};
+use greenroom_server::store::{DataDirectory, Engine as _, SqliteStore};
+use greenroom_server::{DataPlace, Limits, Settings};
+use greenroom_service::{Millis, RoomId};
 use serde_json::{Value, json};
 
-use super::{TestServer, keys};
+use super::{TestServer, keys, settings};
 
 const AT: &str = "/api/rooms/a/document/versions";
 const TEXT: [(&str, &str); 1] = [("content-type", "text/plain")];
@@ -238,4 +245,59 @@ async fn rights_are_needed_and_who_asked_is_told() {
         .await
         .is_problem(403, "forbidden");
     assert_eq!(ask(&format!("DELETE {at}"), &admin).await.status, 204);
+}
+
+#[tokio::test]
+async fn versions_whose_time_is_over_are_gone_after_a_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = || Settings {
+        data: DataPlace::Directory(directory.path().to_owned()),
+        ..settings(Authenticator::open(keys()), Limits::default())
+    };
+    let server = TestServer::with(settings()).await;
+    write(&server, "x").await;
+    keep(&server, "stays").await;
+    server.stop().await;
+    let mut store =
+        SqliteStore::open(Arc::new(DataDirectory::open(directory.path()).unwrap())).unwrap();
+    let room = RoomId::new("a").unwrap();
+    let acquire = StoreRequest::Acquire {
+        room: room.clone(),
+        node: NodeId(1),
+    };
+    let [StoreReply::Acquired(acquired)] = &store.handle_batch(vec![acquire])[..] else {
+        panic!("it is free");
+    };
+    let meta = VersionMeta {
+        id: VersionId(u64::MAX >> 12),
+        seq: 1,
+        kind: VersionKind::Named,
+        label: "goes".into(),
+        user: String::new(),
+        expires: Some(Millis(1)),
+        bytes: 1,
+    };
+    let kept = VersionsKept {
+        named_max: 9,
+        automatic_max: 9,
+    };
+    let version = Version {
+        meta,
+        data: "x".into(),
+    };
+    let (document, lease) = (String::new(), acquired.lease);
+    let put = StoreRequest::PutVersion {
+        room,
+        lease,
+        document,
+        version,
+        kept,
+    };
+    assert_eq!(store.handle_batch(vec![put]), [StoreReply::Done]);
+    drop(store);
+    let server = TestServer::with(settings()).await;
+    // Nobody loads the room.
+    let only = |page: &Value| page["versions"].as_array().unwrap().len() == 1;
+    let page = server.until(AT, only).await;
+    assert_eq!(page["versions"][0]["label"], "stays");
 }

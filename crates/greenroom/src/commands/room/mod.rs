@@ -6,6 +6,7 @@ mod list;
 mod remove;
 mod show;
 mod tail;
+mod versions;
 
 use serde_json::Value;
 
@@ -29,6 +30,7 @@ pub(super) fn room(
         RoomCommand::Tail(options) => tail::tail(options, &client, global, printer),
         RoomCommand::Export(options) => export::export(options, &client, global, printer),
         RoomCommand::Import(options) => import::import(options, &client, global, printer),
+        RoomCommand::Versions(command) => versions::versions(command, &client, global, printer),
         RoomCommand::Rm(options) => remove::remove(options, &client, global, printer),
     }
 }

@@ -132,6 +132,7 @@ impl Document {
                         label: asked.label,
                         user: asked.user,
                     };
+                    self.version_due = None;
                     self.keep_version(occasion, cx.next_seq - 1, &state, cx);
                     continue;
                 }

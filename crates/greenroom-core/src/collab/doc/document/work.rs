@@ -25,9 +25,11 @@ impl Document {
         let due = self.unstored >= limits.compact_updates_max || self.unstored_bytes >= bytes_due;
         self.wants_snapshot |= due && !self.unreadable;
         let waiting = self.waiting(cx);
-        if !self.wants_snapshot && waiting.is_empty() && self.requests.is_empty() {
+        let wants_state = self.wants_snapshot || self.wants_version;
+        if !wants_state && waiting.is_empty() && self.requests.is_empty() {
             return;
         }
+        let version = std::mem::take(&mut self.wants_version);
         let (new, asked): (Vec<_>, Vec<_>) = waiting
             .into_iter()
             .partition(|(_, asked)| self.is_new_to(&asked.vector));
@@ -39,7 +41,7 @@ impl Document {
             base: self.base.clone(),
             tail: self.tail.clone(),
             careful: !self.unmergeable.is_empty(),
-            encode: self.wants_snapshot || !new.is_empty(),
+            encode: wants_state || !new.is_empty(),
             diffs: asked
                 .iter()
                 .map(|(session, asked)| (*session, asked.vector.clone()))
@@ -54,6 +56,7 @@ impl Document {
             asked,
             new,
             requests,
+            version,
         });
     }
 
@@ -122,6 +125,9 @@ impl Document {
         if let Some(encoded) = worked.encoded {
             self.engine = worked.engine.map(|engine| (engine, 0));
             self.rebase(encoded, running.seq, cx);
+            if running.version {
+                self.keep_automatic(cx);
+            }
         } else {
             self.engine = worked.engine.map(|engine| (engine, merged.len()));
             self.tail.splice(..0, merged);
@@ -213,11 +219,21 @@ impl Document {
         if self.running.is_some() {
             return true;
         }
-        if self.unstored == 0 || self.broken || self.unreadable {
+        if self.broken || self.unreadable {
+            return false;
+        }
+        // Nobody changes it any more: the stretch is over.
+        self.wants_version |= self.version_due.take().is_some();
+        if self.unstored == 0 && !self.wants_version {
             return false;
         }
         if self.tail.is_empty() && self.base_seq > 0 {
-            self.keep_snapshot(cx);
+            if std::mem::take(&mut self.wants_version) {
+                self.keep_automatic(cx);
+            }
+            if self.unstored > 0 {
+                self.keep_snapshot(cx);
+            }
             return false;
         }
         self.wants_snapshot = true;
@@ -227,14 +243,18 @@ impl Document {
 
     /// Drops the cached yrs document when it was not needed for a while.
     pub(crate) fn drop_idle_engine(&mut self, now: Millis) {
-        if self.poll_timeout().is_some_and(|at| at <= now) {
+        if self.engine_idle_at().is_some_and(|at| at <= now) {
             self.engine = None;
         }
     }
 
+    fn engine_idle_at(&self) -> Option<Millis> {
+        let engine = self.engine.as_ref();
+        engine.map(|_| self.engine_used.plus(ENGINE_IDLE_MS))
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Millis> {
-        self.engine
-            .as_ref()
-            .map(|_| self.engine_used.plus(ENGINE_IDLE_MS))
+        let times = [self.engine_idle_at(), self.version_due];
+        times.into_iter().flatten().min()
     }
 }
