@@ -308,6 +308,104 @@ fn who_asks_is_not_told_that_what_was_refused_is_saved() {
     assert_eq!(probe(&mut room, ada, 1), [0]);
 }
 
+/// A client of y-sweet with a real document, which asks as that does.
+struct Asker {
+    doc: Doc,
+    session: SessionId,
+    version: u8,
+    /// The highest version that came back.
+    acked: Option<u8>,
+}
+
+impl Asker {
+    fn join(room: &mut TestRoom, client: u64) -> Self {
+        let mut asker = Self {
+            doc: Doc::with_client_id(client),
+            session: join_ysweet(room, Rights::ALL),
+            version: 0,
+            acked: None,
+        };
+        asker.begin(room);
+        asker
+    }
+
+    /// It begins on a new connection, with what it has.
+    fn begin(&mut self, room: &mut TestRoom) {
+        let vector = self.doc.transact().state_vector().encode_v1();
+        room.send(self.session, sync(0, &vector));
+        self.ask(room);
+    }
+
+    fn come_back(&mut self, room: &mut TestRoom) {
+        room.leave(self.session);
+        self.session = join_ysweet(room, Rights::ALL);
+        self.begin(room);
+    }
+
+    fn ask(&self, room: &mut TestRoom) {
+        let probe = Bytes::copy_from_slice(&[102, 1, self.version]);
+        room.send(self.session, probe);
+    }
+
+    /// Types; offline it only counts that.
+    fn write(&mut self, room: &mut TestRoom, is_online: bool) {
+        let mut edit = self.doc.transact_mut();
+        edit.get_or_insert_text("t").insert(&mut edit, 0, "y");
+        let update = edit.encode_update_v1();
+        drop(edit);
+        self.version += 1;
+        if is_online {
+            room.send(self.session, sync(2, &update));
+            self.ask(room);
+        }
+    }
+
+    fn hear(&mut self, room: &mut TestRoom) {
+        for heard in room.heard(self.session) {
+            match heard {
+                Heard::Yjs(YjsMessage::SyncStep1(vector)) => {
+                    let vector = yrs::StateVector::decode_v1(&vector).unwrap();
+                    let diff = self.doc.transact().encode_diff_v1(&vector);
+                    room.send(self.session, sync(1, &diff));
+                }
+                Heard::SavedUntil(version) => self.acked = self.acked.max(Some(version)),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    Write,
+    WriteAndComeBack,
+    Hear,
+    Ask,
+    StopReading,
+    ResumeReading,
+    Store(Event),
+}
+
+fn asked() -> impl Strategy<Value = Vec<Asked>> {
+    let store = prop_oneof![
+        1 => Just(Event::Fail),
+        2 => Just(Event::Hold),
+        3 => Just(Event::Answer),
+        2 => Just(Event::Release),
+        2 => prop_oneof![Just(10_u64), Just(2_000)].prop_map(Event::Pass),
+    ];
+    let event = prop_oneof![
+        5 => Just(Asked::Write),
+        1 => Just(Asked::WriteAndComeBack),
+        5 => Just(Asked::Hear),
+        2 => Just(Asked::Ask),
+        1 => Just(Asked::StopReading),
+        2 => Just(Asked::ResumeReading),
+        6 => store.prop_map(Asked::Store),
+    ];
+    prop::collection::vec(event, 0..60)
+}
+
 /// What may happen to two writers.
 #[derive(Clone, Copy, Debug)]
 enum Event {
@@ -343,7 +441,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     prop::collection::vec(event, 0..60)
 }
 
-fn run(room: &mut TestRoom, writers: &mut [Writer; 2], event: Event) {
+fn run(room: &mut TestRoom, writers: &mut [Writer], event: Event) {
     match event {
         Event::Write(who) => writers[who].write(room, "x"),
         Event::Keep(who) => {
@@ -372,6 +470,51 @@ fn run(room: &mut TestRoom, writers: &mut [Writer; 2], event: Event) {
 }
 
 proptest! {
+    /// The same of who asks: it is told of nothing that is not there, and in the end of everything.
+    #[test]
+    fn saved_until_is_true(events in asked(), ends in any::<bool>()) {
+        let mut room = room_with(limits(|l| l.outbox_bytes_max = 64 << 10));
+        let mut asker = Asker::join(&mut room, 1);
+        for event in events {
+            match event {
+                Asked::Write => asker.write(&mut room, true),
+                Asked::WriteAndComeBack => {
+                    asker.hear(&mut room);
+                    asker.write(&mut room, false);
+                    asker.come_back(&mut room);
+                }
+                Asked::Hear => asker.hear(&mut room),
+                Asked::Ask => asker.ask(&mut room),
+                Asked::StopReading => room.stop_reading(asker.session),
+                Asked::ResumeReading => room.resume_reading(asker.session),
+                Asked::Store(event) => run(&mut room, &mut [], event),
+            }
+        }
+        if ends && room.stopped().is_none() {
+            room.release_store();
+            for _ in 0..6 {
+                room.resume_reading(asker.session);
+                asker.hear(&mut room);
+                asker.ask(&mut room);
+                room.advance(2_000);
+            }
+            asker.hear(&mut room);
+            let is_in = room.closed(asker.session).is_none();
+            prop_assert!(!is_in || asker.acked == Some(asker.version), "{:?}", asker.acked);
+        }
+        room.crash();
+        room.release_store();
+        while room.stopped().is_some() {
+            room.load();
+        }
+        let mut late = Editor::join(&mut room, 3, "");
+        late.hear(&mut room);
+        let stored = late.doc.transact().state_vector().get(&ClientID::new(1));
+        // Each edit is one character.
+        let acked = asker.acked.unwrap_or(0);
+        prop_assert!(stored >= u32::from(acked), "{stored} stored, {acked} told");
+    }
+
     /// Whatever happens: who says "all is saved" is right, and in the end everybody says so.
     #[test]
     fn saved_is_true(events in events(), ends in any::<bool>()) {
