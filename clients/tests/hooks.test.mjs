@@ -10,7 +10,7 @@ import * as Y from "yjs";
 import { Editor, editors } from "../lib/editor.mjs";
 import { Receiver, SECRET } from "../lib/receiver.mjs";
 import { Server } from "../lib/server.mjs";
-import { until } from "../lib/wait.mjs";
+import { pass, until } from "../lib/wait.mjs";
 
 const GUIDE = resolve(import.meta.dirname, "../../docs/guides/hooks.md");
 
@@ -18,7 +18,11 @@ let server;
 let receiver;
 before(async () => {
   receiver = await Receiver.start();
-  const hooks = [["on_change", "told/**"], ["on_unload", "told/**"]];
+  const hooks = [
+    ["on_change", "told/**"],
+    ["on_unload", "told/**"],
+    ["on_load", "made/**"],
+  ];
   server = await Server.start(() => ({
     ...receiver.environment(hooks),
     GREENROOM_LIMITS_ROOM_IDLE_MS: "200",
@@ -93,6 +97,57 @@ test("what hooks do is counted", async () => {
   assert.ok(value("greenroom_hook_oldest_seconds") > 0);
   assert.match(page, /greenroom_hook_seconds_bucket/);
   receiver.answer = () => undefined;
+});
+
+const JSON_TYPE = { "content-type": "application/json" };
+
+test("a room without data asks once for 20 who join, and shows what is stored", async (t) => {
+  receiver.answer = async ({ path }) => {
+    if (path !== "/on_load") return undefined;
+    await pass(300);
+    return { status: 200, headers: JSON_TYPE, body: JSON.stringify({ text: "from elsewhere " }) };
+  };
+  const all = Array.from({ length: 20 }, () => new Editor(server, "made/a"));
+  t.after(() => all.forEach((editor) => editor.close()));
+  await Promise.all(all.map((editor) => editor.synced()));
+  for (const editor of all) assert.equal(editor.firstSight, "from elsewhere ");
+  const asked = receiver.got.filter((got) => got.path === "/on_load");
+  assert.deepEqual(asked.map(({ message }) => message.data), [{ room: "made/a", document: "" }]);
+  all[0].type("and here");
+  await all[19].sees("from elsewhere and here");
+  all.forEach((editor) => editor.close());
+  await server.kill();
+  await server.restart();
+  const [late] = await editors(1, server, "made/a");
+  assert.equal(late.firstSight.slice(0, 15), "from elsewhere ");
+  late.close();
+  assert.equal(receiver.got.filter((got) => got.path === "/on_load").length, 1);
+});
+
+test("without an answer a room is not made, and with one it is", async (t) => {
+  const doc = new Y.Doc();
+  doc.getText("text").insert(0, "an update");
+  const type = { "content-type": "application/octet-stream" };
+  let failures = 1;
+  receiver.answer = ({ path }) =>
+    path !== "/on_load" || failures-- > 0
+      ? { status: 500 }
+      : { status: 200, headers: type, body: Y.encodeStateAsUpdate(doc) };
+  const ada = new Editor(server, "made/b");
+  t.after(() => ada.close());
+  await ada.synced();
+  assert.deepEqual(ada.closes, [4504], "transient");
+  assert.equal(ada.firstSight, "an update");
+  receiver.answer = () => ({ status: 200, headers: type, body: "nonsense" });
+  const bob = new Editor(server, "made/c");
+  t.after(() => bob.close());
+  await until(() => bob.closes.length > 0, [[bob.provider, "connection-close"]], 20_000, () => "closed");
+  bob.close();
+  assert.equal((await fetch(server.url("http", "/api/rooms/made%2Fc"))).status, 404);
+  receiver.answer = () => undefined;
+  const [cleo] = await editors(1, server, "made/d");
+  t.after(() => cleo.close());
+  assert.equal(cleo.firstSight, "", "204: it holds nothing at first");
 });
 
 test("a kill between change and delivery loses nothing", async () => {

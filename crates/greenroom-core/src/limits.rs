@@ -345,6 +345,9 @@ fixed_limits! {
     HOOK_MARKS_PAGE_MAX: usize = 1_000;
     /// Deliveries to hooks at a time, each of another room: each holds a document in several forms.
     HOOK_DELIVERIES_MAX: usize = 16;
+    /// Questions to hooks at a time that somebody waits for: who may join, what a room holds at first.
+    /// One more waits, within its deadline.
+    HOOK_ASKS_MAX: usize = 256;
     /// After a failed delivery the next of its room comes after this, then after twice as long.
     HOOK_RETRY_MS_MIN: u64 = 1_000;
     /// The longest wait between two tries to deliver; up to half of it is added by chance.

@@ -92,7 +92,9 @@ impl Desk {
                 Stopped::Drained => "shutdown",
                 Stopped::Deleted => "deleted",
                 Stopped::Moved => "moved",
-                Stopped::Quarantined(_) | Stopped::StoreFailed(_) => "room_fault",
+                Stopped::Quarantined(_) | Stopped::StoreFailed(_) | Stopped::NoFirstContent(_) => {
+                    "room_fault"
+                }
             });
         }
     }

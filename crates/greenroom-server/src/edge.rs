@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use greenroom_core::collab::collab_rooms;
+use greenroom_core::hooks::Wishes;
 use greenroom_core::room::behaviour::BehaviourFactory;
 use greenroom_core::room::job::{Job, JobDone};
 use greenroom_core::room::{Room, RoomConfig};
@@ -154,6 +155,16 @@ impl Edge {
     pub(crate) fn meters(&self, room: &RoomId) -> RoomMeters {
         let kind = self.settings.kind_of(room);
         RoomMeters::new(self.settings.pattern_of(room), kind.name())
+    }
+
+    /// What hooks want of a room. A service knows by itself what it holds at first.
+    pub(crate) fn wishes_of(&self, policy: &Policy, room: &RoomId) -> Wishes {
+        let wishes = policy.hooks.wishes_of(room);
+        let is_collab = matches!(self.settings.kind_of(room), Kind::Collab);
+        Wishes {
+            first_content: wishes.first_content && is_collab,
+            ..wishes
+        }
     }
 
     /// What makes the behaviour of this room.

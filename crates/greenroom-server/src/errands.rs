@@ -3,15 +3,18 @@
 
 use std::sync::{Arc, Weak};
 
-use greenroom_core::room::StoreTask;
+use greenroom_core::registry::Instance;
 use greenroom_core::room::job::{ComputeId, Job};
+use greenroom_core::room::{Input, StoreTask};
 use greenroom_core::store::{StoreReply, StoreRequest};
-use greenroom_service::{TaskId, TaskSpec};
+use greenroom_service::{RoomId, TaskId, TaskSpec};
 use tokio::sync::mpsc;
 
 use crate::edge::Edge;
+use crate::hooks;
 use crate::mail::Order;
 use crate::room_cell::RoomCell;
+use crate::rooms::Rooms;
 
 /// Runs a room's errands.
 pub(crate) struct Errands {
@@ -66,11 +69,22 @@ impl Errands {
         });
     }
 
+    /// Asks what the room is to hold at first.
+    pub(crate) fn fill(&self, rooms: &Arc<Rooms>, room: &RoomId, instance: Instance) {
+        rooms.waits_outside(room, instance);
+        let (edge, orders) = (Arc::clone(&self.edge), self.orders.clone());
+        let room = room.clone();
+        self.edge.spawn(async move {
+            let found = hooks::first_content(&edge, &room).await;
+            let _ = orders.send(Order::Input(Box::new(Input::FirstContent(found))));
+        });
+    }
+
     /// Runs a service's task.
     pub(crate) fn run_task(&self, id: TaskId, spec: TaskSpec) {
         let orders = self.orders.clone();
         self.edge.run_task(spec, move |result| {
-            let _ = orders.send(Order::TaskDone(id, Box::new(result)));
+            let _ = orders.send(Order::Input(Box::new(Input::TaskDone(id, result))));
         });
     }
 }

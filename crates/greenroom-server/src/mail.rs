@@ -6,11 +6,11 @@ use std::sync::Arc;
 use greenroom_core::close_reason::CloseReason;
 use greenroom_core::protocol::ClientMessage;
 use greenroom_core::registry::Instance;
-use greenroom_core::room::Drain;
 use greenroom_core::room::job::{ComputeId, JobDone};
 use greenroom_core::room::request::{Caller, Reply, Request};
 use greenroom_core::room::session::Hello;
-use greenroom_service::{Millis, Rights, SessionId, TaskId, TaskResult};
+use greenroom_core::room::{Drain, Input};
+use greenroom_service::{Millis, Rights, SessionId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -39,7 +39,8 @@ pub(crate) struct Heard {
 /// What reaches a room at once, whatever it is doing. Boxed as [`Mail`].
 pub(crate) enum Order {
     ComputeDone(ComputeId, Box<JobDone>),
-    TaskDone(TaskId, Box<TaskResult>),
+    /// What came of an errand.
+    Input(Box<Input>),
     Writable(SessionId),
     Drain(Drain),
     /// The time has come that the room asked for.

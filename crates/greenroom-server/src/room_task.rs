@@ -60,7 +60,7 @@ impl Turns {
             node: edge.node,
             limits: Limits::clone(&policy.limits_of(id)),
             visibility: policy.visibility_of(id),
-            hooks: policy.hooks.wishes_of(id),
+            hooks: edge.wishes_of(&policy, id),
             seed: edge.random(),
         };
         let now = edge.clock.now();
@@ -118,7 +118,7 @@ impl Turns {
     pub(crate) fn order(&mut self, order: Order) {
         match order {
             Order::ComputeDone(id, done) => self.input(Input::ComputeDone(id, *done)),
-            Order::TaskDone(id, result) => self.input(Input::TaskDone(id, *result)),
+            Order::Input(input) => self.input(*input),
             Order::Drain(why) => self.input(Input::Drain(why)),
             Order::Writable(session) => {
                 self.seats.unblock(session, &mut self.room, self.now);
@@ -143,6 +143,7 @@ impl Turns {
                     let input = self.desk.tell(&seen);
                     self.input(input);
                 }
+                Output::FirstContent => self.errands.fill(&self.rooms, &self.id, self.instance),
                 Output::Store(task, request) => {
                     let answered = self.meters.asked(&request);
                     self.errands.ask_store(task, request, answered);

@@ -292,6 +292,13 @@ impl Rooms {
         self.carry_out(&mut inner, room, actions);
     }
 
+    /// A room that loads waits for somebody outside of the server.
+    pub(crate) fn waits_outside(self: &Arc<Self>, room: &RoomId, instance: Instance) {
+        let mut inner = self.lock();
+        let actions = inner.registry.waits_outside(room, instance);
+        self.carry_out(&mut inner, room, actions);
+    }
+
     pub(crate) fn idle(self: &Arc<Self>, room: &RoomId, instance: Instance) {
         let mut inner = self.lock();
         let Some(handle) = inner.handles.get(&instance) else {
@@ -319,6 +326,10 @@ impl Rooms {
                 self.troubles
                     .note(room, "store_failed", self.edge.clock.now().0);
                 (Ended::Failed, "store_failed")
+            }
+            Stopped::NoFirstContent(why) => {
+                spans::room(room).in_scope(|| tracing::warn!(why, "no first content"));
+                (Ended::Failed, "no_first_content")
             }
         };
         table::ROOMS_STOPPED.with(&[word]).increment(1);

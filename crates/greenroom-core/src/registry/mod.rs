@@ -73,6 +73,8 @@ enum Entry {
     Loading {
         instance: Instance,
         waiters: Vec<Waiter>,
+        /// It does nothing but wait for somebody outside, and does not count among those that load.
+        waits_outside: bool,
     },
     Live {
         instance: Instance,
@@ -145,24 +147,45 @@ impl Registry {
         let Some(entry) = self.entries.get_mut(room) else {
             return Vec::new();
         };
-        let Entry::Loading { instance, waiters } = entry else {
+        let Entry::Loading {
+            instance,
+            waiters,
+            waits_outside,
+        } = entry
+        else {
             return Vec::new();
         };
         if *instance != loaded {
             return Vec::new();
         }
+        let counted = !*waits_outside;
         let waiters = std::mem::take(waiters);
         *entry = Entry::Live {
             instance: loaded,
             references: waiters.len(),
         };
-        self.loads -= 1;
+        self.loads -= usize::from(counted);
         let mut actions: Vec<_> = waiters
             .into_iter()
             .map(|waiter| Action::Grant(waiter, loaded))
             .collect();
         actions.extend(self.start_queued());
         actions
+    }
+
+    /// The room, which loads, waits for somebody outside of the server from now on: others may load
+    /// meanwhile.
+    pub fn waits_outside(&mut self, room: &RoomId, of: Instance) -> Vec<Action> {
+        match self.entries.get_mut(room) {
+            Some(Entry::Loading {
+                instance,
+                waits_outside: waits @ false,
+                ..
+            }) if *instance == of => *waits = true,
+            _ => return Vec::new(),
+        }
+        self.loads -= 1;
+        self.start_queued()
     }
 
     /// A reference that was granted is given back.
@@ -216,8 +239,12 @@ impl Registry {
         }
         let mut actions = Vec::new();
         let waiters = match self.entries.remove(room) {
-            Some(Entry::Loading { waiters, .. }) => {
-                self.loads -= 1;
+            Some(Entry::Loading {
+                waiters,
+                waits_outside,
+                ..
+            }) => {
+                self.loads -= usize::from(!waits_outside);
                 let why = if ended == Ended::Moved {
                     Refused::Moved
                 } else {
@@ -332,6 +359,7 @@ impl Registry {
             *entry = Entry::Loading {
                 instance,
                 waiters: std::mem::take(waiters),
+                waits_outside: false,
             };
             self.loads += 1;
             actions.push(Action::Start(room, instance));

@@ -274,3 +274,23 @@ proptest! {
         prop_assert_eq!(driver.waiting, BTreeSet::new());
     }
 }
+
+#[test]
+fn a_room_that_waits_for_somebody_outside_lets_others_load() {
+    let mut registry = Registry::new(1);
+    let (slow, other) = (RoomId::new("slow").unwrap(), RoomId::new("other").unwrap());
+    let first = registry.arrive(Millis(0), &slow, Waiter(1));
+    assert_eq!(first, [Action::Start(slow.clone(), Instance(1))]);
+    assert_eq!(registry.arrive(Millis(0), &other, Waiter(2)), []);
+    let next = registry.waits_outside(&slow, Instance(1));
+    assert_eq!(next, [Action::Start(other.clone(), Instance(2))]);
+    assert_eq!(registry.waits_outside(&slow, Instance(1)), [], "once");
+    assert_eq!(registry.waits_outside(&slow, Instance(9)), []);
+    assert_eq!(registry.loads(), 1);
+    let live = registry.loaded(&slow, Instance(1));
+    assert_eq!(live, [Action::Grant(Waiter(1), Instance(1))]);
+    assert_eq!(registry.loads(), 1, "the other still does");
+    let ended = registry.ended(Millis(0), &other, Instance(2), Ended::Failed);
+    assert_eq!(ended, [Action::Refuse(Waiter(2), Refused::Unavailable)]);
+    assert_eq!(registry.loads(), 0);
+}

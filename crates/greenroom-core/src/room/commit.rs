@@ -382,8 +382,12 @@ impl Room {
             self.outbox.close(id, CloseReason::RoomFault);
         }
         match self.phase {
-            Phase::Live | Phase::Loading(_) => self.rebuild(),
-            Phase::Draining(_) => self.stopped(Stopped::StoreFailed(error.to_string())),
+            Phase::Live => self.rebuild(),
+            Phase::Loading(ref load) if load.is_rebuild() => self.rebuild(),
+            // Its first content is not stored: it must not be seen without.
+            Phase::Loading(_) | Phase::Draining(_) => {
+                self.stopped(Stopped::StoreFailed(error.to_string()))
+            }
             Phase::Stopped => {}
         }
     }

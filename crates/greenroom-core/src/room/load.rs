@@ -7,6 +7,8 @@ use greenroom_service::{Halt, Start};
 use super::behaviour::{Past, Progress};
 use super::job::{ComputeId, JobDone};
 use super::{Output, Phase, Room, Source, Stopped};
+use crate::collab::doc::document::document_record;
+use crate::collab::doc::gate::CheckedUpdate;
 use crate::store::envelope::{decode_row, open_snapshot};
 use crate::store::{Acquired, Part, Row, Snapshot, StoreError, StoreReply, StoreRequest};
 
@@ -17,6 +19,8 @@ const READ_BYTES: usize = 4 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Lease,
+    /// What it is to hold at first.
+    FirstContent,
     /// Appends that were submitted before a rebuild.
     Settle,
     Snapshots,
@@ -110,9 +114,39 @@ impl Room {
             load.kind.clone_from(&meta.kind);
             self.meta.start(meta);
             self.read_snapshots();
+        } else if self.config.hooks.first_content {
+            load.step = Step::FirstContent;
+            self.outputs.push_back(Output::FirstContent);
         } else {
             load.step = Step::Behaviour;
             self.load_behaviour();
+        }
+    }
+
+    /// What the room is to hold at first. It is stored before anybody is let in, and then read as
+    /// any past.
+    pub(super) fn first_content(&mut self, found: Result<Option<CheckedUpdate>, String>) {
+        let Phase::Loading(load) = &mut self.phase else {
+            return;
+        };
+        if load.step != Step::FirstContent {
+            return;
+        }
+        match found {
+            Err(why) => self.stopped(Stopped::NoFirstContent(why)),
+            Ok(None) => {
+                load.step = Step::Behaviour;
+                self.load_behaviour();
+            }
+            Ok(Some(update)) => {
+                load.step = Step::Settle;
+                self.kind = (self.factory)(&self.config.id).kind();
+                self.journal
+                    .push(document_record("", &update.bytes), self.now);
+                // Whoever gave it need not be told of it.
+                self.marks.know("", self.journal.head());
+                self.submit_all();
+            }
         }
     }
 

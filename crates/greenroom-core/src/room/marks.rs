@@ -58,6 +58,11 @@ impl Marks {
         marks
     }
 
+    /// Whoever is told of changes knows all up to record `seq`.
+    pub(super) fn know(&mut self, document: &str, seq: u64) {
+        self.0.entry(document.to_owned()).or_default().told = seq;
+    }
+
     /// The append failed, or may have: what follows is marked anew.
     pub(super) fn roll_back(&mut self) {
         self.0.clear();

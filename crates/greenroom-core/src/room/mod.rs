@@ -44,6 +44,7 @@ use greenroom_service::{
 };
 
 use crate::close_reason::CloseReason;
+use crate::collab::doc::gate::CheckedUpdate;
 use crate::hooks::Wishes;
 use crate::limits::Limits;
 use crate::protocol::websocket::Deflate;
@@ -87,6 +88,8 @@ pub enum Input {
     Request(RequestId, Caller, Request),
     /// Whether somebody watches: then [`Output::Seen`] tells what happens.
     Watched(bool),
+    /// The answer to [`Output::FirstContent`]: the content, nothing, or why there is no answer.
+    FirstContent(Result<Option<CheckedUpdate>, String>),
     /// The store answered.
     StoreDone(StoreTask, StoreReply),
     /// A job ended.
@@ -119,6 +122,9 @@ pub enum Output {
     Reply(RequestId, Reply),
     /// Something happened that those who watch are to be told.
     Seen(Seen),
+    /// Nothing was ever written into the room: ask what it is to hold at first. Others may load
+    /// meanwhile.
+    FirstContent,
     /// Ask the store.
     Store(StoreTask, StoreRequest),
     /// Somebody waits for what the store has: let it wait for company no longer.
@@ -149,6 +155,8 @@ pub enum Stopped {
     Quarantined(String),
     /// The store did not answer as it should; a later try may succeed. For the operator.
     StoreFailed(String),
+    /// Nobody said what it is to hold at first; a later try may succeed. For the operator.
+    NoFirstContent(String),
 }
 
 /// Where a room stands.
@@ -434,6 +442,7 @@ impl Room {
             Input::End(id, reason) => self.outbox.close(id, reason),
             Input::Request(id, caller, request) => self.request(id, &caller, request),
             Input::Watched(is_watched) => self.is_watched = is_watched,
+            Input::FirstContent(found) => self.first_content(found),
             Input::StoreDone(task, reply) => self.store_done(task, reply),
             Input::ComputeDone(id, done) => self.compute_done(id, done),
             Input::TaskDone(id, result) => self.task_done(id, result),

@@ -129,7 +129,9 @@ impl Room {
             Stopped::Drained => CloseReason::Shutdown,
             Stopped::Deleted => CloseReason::Deleted,
             Stopped::Moved => CloseReason::Moved,
-            Stopped::Quarantined(_) | Stopped::StoreFailed(_) => CloseReason::RoomFault,
+            Stopped::Quarantined(_) | Stopped::StoreFailed(_) | Stopped::NoFirstContent(_) => {
+                CloseReason::RoomFault
+            }
         });
         self.phase = Phase::Stopped;
         self.behaviour = None;

@@ -59,6 +59,8 @@ pub struct TestRoom {
     limits: Limits,
     visibility: Visibility,
     hooks: Wishes,
+    /// How often it was asked what the room is to hold at first.
+    first_contents_asked: usize,
     now: Millis,
     /// Rooms started so far, and sessions.
     lives: u64,
@@ -122,6 +124,7 @@ impl TestRoom {
             limits,
             visibility: Visibility::Early,
             hooks: Wishes::default(),
+            first_contents_asked: 0,
             now: Millis(1_000_000),
             lives: 0,
             sessions: 0,
@@ -320,6 +323,12 @@ impl TestRoom {
     /// From its next start on hooks want this of the room.
     pub fn wish(&mut self, hooks: Wishes) {
         self.hooks = hooks;
+    }
+
+    /// How often the room asked what it is to hold at first.
+    #[must_use]
+    pub fn first_contents_asked(&self) -> usize {
+        self.first_contents_asked
     }
 
     /// From its next start on the room is made by `factory`: a new version of a service.

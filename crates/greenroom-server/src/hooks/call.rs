@@ -27,9 +27,27 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// As [`Self::post`], of a question that somebody waits for: so many at a time.
+    pub(super) async fn ask(
+        self,
+        edge: &Edge,
+        rules: &HookRules,
+        message: &Message,
+        is_wanted: impl Fn(StatusCode) -> bool,
+    ) -> Option<Answer> {
+        let place = edge.hooks.asks.acquire();
+        match tokio::time::timeout(rules.deadline(self.room), place).await {
+            Ok(Ok(_place)) => self.post(edge, rules, message, is_wanted).await,
+            _ => {
+                self.failed(None, "too many questions are under way");
+                None
+            }
+        }
+    }
+
     /// Posts a message. Gives an answer whose status is one that was waited for.
     pub(super) async fn post(
-        self,
+        mut self,
         edge: &Edge,
         rules: &HookRules,
         message: &Message,
@@ -37,7 +55,7 @@ impl Call<'_> {
     ) -> Option<Answer> {
         let began = Instant::now();
         let mut headers = message.headers(&rules.secrets, wall_ms() / 1_000);
-        headers.extend(self.more);
+        headers.extend(std::mem::take(&mut self.more));
         let body = message.body.clone();
         let client = &edge.hooks.client;
         let asked = client.post(
@@ -61,11 +79,16 @@ impl Call<'_> {
             Ok(Err(error)) => (None, error.to_string()),
             Err(_) => (None, "no answer in time".to_owned()),
         };
+        self.failed(status, &error);
+        None
+    }
+
+    /// Counts a failure, and tells the operator.
+    fn failed(&self, status: Option<u16>, error: &str) {
         let (hook, host, tries) = (self.hook, &self.url.host, self.tries);
         spans::room(self.room).in_scope(|| {
             tracing::warn!(hook, host, tries, status, error, "a hook's receiver failed");
         });
         table::HOOK_FAILURES.with(&[hook]).increment(1);
-        None
     }
 }

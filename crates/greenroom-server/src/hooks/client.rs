@@ -17,6 +17,8 @@ use crate::proxies::TrustedProxies;
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
 }
 
 /// Why a receiver did not answer. Names no payload and no path.
@@ -135,9 +137,10 @@ where
         let answer = sender.send_request(request).await?;
         let (head, body) = answer.into_parts();
         let body = axum::body::to_bytes(Body::new(body), bytes_max).await;
-        body.map_err(|_| AskError::Body(bytes_max))?;
         Ok(Answer {
             status: head.status,
+            headers: head.headers,
+            body: body.map_err(|_| AskError::Body(bytes_max))?,
         })
     };
     tokio::pin!(connection);

@@ -19,6 +19,8 @@ const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 /// The hooks, as configuration, logs and metrics call them.
 pub(super) const ON_CHANGE: &str = "on_change";
 /// See above.
+pub(super) const ON_LOAD: &str = "on_load";
+/// See above.
 pub(super) const ON_UNLOAD: &str = "on_unload";
 
 /// A message before it is signed.
@@ -35,6 +37,7 @@ impl Message {
     fn new(id: String, hook: &'static str, at: Millis, data: Map<String, Value>) -> Self {
         let kind = match hook {
             ON_CHANGE => "document.changed",
+            ON_LOAD => "room.load",
             _ => "room.unloaded",
         };
         let body = json!({ "type": kind, "at_ms": at.0, "data": data });
@@ -67,7 +70,15 @@ impl Message {
         Self::new(id, ON_CHANGE, at, data)
     }
 
-    /// A room was unloaded; `item` is the number of its mark.
+    /// A room is to be told what it holds at first; `nonce` is random.
+    pub(super) fn load(room: &RoomId, at: Millis, nonce: u64) -> Self {
+        let mut data = Map::new();
+        data.insert("room".into(), room.as_str().into());
+        data.insert("document".into(), "".into());
+        Self::new(format!("load_{nonce:016x}"), ON_LOAD, at, data)
+    }
+
+    /// A room was unloaded.
     pub(super) fn unloaded(room: &RoomId, at: Millis, seq: u64, why: Unloaded) -> Self {
         let mut data = Map::new();
         data.insert("room".into(), room.as_str().into());

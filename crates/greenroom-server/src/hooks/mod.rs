@@ -5,6 +5,7 @@
 mod call;
 mod client;
 mod deliver;
+mod first_content;
 mod message;
 mod rules;
 mod secret;
@@ -12,24 +13,35 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-use tokio::sync::Notify;
+use greenroom_core::limits::HOOK_ASKS_MAX;
+use tokio::sync::{Notify, Semaphore};
 
 pub use rules::{Content, HookRule, HookRules};
 pub use secret::{HookSecret, HookSecretError};
 pub use target::{HookUrl, HookUrlError};
 
 pub(crate) use deliver::run;
+pub(crate) use first_content::first_content;
 
 use client::HookClient;
 
 /// What the hooks of a process share.
-#[derive(Default)]
 pub(crate) struct Hooks {
     /// There is a new mark in the queue.
     marked: Notify,
-    client: Arc<HookClient>,
+    client: HookClient,
+    /// Questions under way that somebody waits for.
+    asks: Semaphore,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self {
+            marked: Notify::new(),
+            client: HookClient::default(),
+            asks: Semaphore::new(HOOK_ASKS_MAX),
+        }
+    }
 }
 
 impl Hooks {

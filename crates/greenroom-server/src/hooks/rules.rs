@@ -27,6 +27,8 @@ pub struct Content {
 pub struct HookRule {
     /// The rooms.
     pub pattern: Pattern,
+    /// Who is asked what a room is to hold at first.
+    pub on_load: Option<HookUrl>,
     /// Who is told when a document changed.
     pub on_change: Option<HookUrl>,
     /// Who is told when a room was unloaded.
@@ -78,6 +80,7 @@ impl HookRule {
     pub const fn new(pattern: Pattern) -> Self {
         Self {
             pattern,
+            on_load: None,
             on_change: None,
             on_unload: None,
             content: None,
@@ -101,8 +104,12 @@ impl HookRules {
         Wishes {
             changes: self.on_change(room).is_some(),
             unloads: self.on_unload(room).is_some(),
-            first_content: false,
+            first_content: self.on_load(room).is_some(),
         }
+    }
+
+    pub(super) fn on_load(&self, room: &RoomId) -> Option<&HookUrl> {
+        self.find(room, |rule| rule.on_load.as_ref())
     }
 
     pub(super) fn on_change(&self, room: &RoomId) -> Option<&HookUrl> {

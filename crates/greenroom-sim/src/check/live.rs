@@ -99,7 +99,7 @@ impl World {
             Stopped::Deleted => false,
             Stopped::Moved => self.has(Fault::Failover),
             Stopped::Quarantined(_) => false,
-            Stopped::StoreFailed(_) => self.store_fails(),
+            Stopped::StoreFailed(_) | Stopped::NoFirstContent(_) => self.store_fails(),
         };
         if !explained {
             self.violate(format!("{} stopped: {why:?}", task.id));

@@ -178,6 +178,8 @@ impl World {
                 // How long the disk takes does not depend on who waits.
                 Output::HurryStore => {}
                 Output::Task(..) => self.violate("no service here starts tasks".to_owned()),
+                // No room of a plan has hooks.
+                Output::FirstContent => {}
                 Output::Idle => {
                     let empty = task.mail.is_empty();
                     if let Some(there) = self.nodes.get_mut(&node) {
@@ -212,7 +214,9 @@ impl World {
             Stopped::Deleted => (Ended::Drained, CloseReason::Deleted),
             Stopped::Moved => (Ended::Moved, CloseReason::Moved),
             Stopped::Quarantined(_) => (Ended::Quarantined, CloseReason::RoomFault),
-            Stopped::StoreFailed(_) => (Ended::Failed, CloseReason::RoomFault),
+            Stopped::StoreFailed(_) | Stopped::NoFirstContent(_) => {
+                (Ended::Failed, CloseReason::RoomFault)
+            }
         };
         self.check_stopped(task, why);
         for conn in std::mem::take(&mut task.seats).into_values() {
@@ -295,6 +299,7 @@ const fn name_of(input: &Input) -> &'static str {
         Input::End(..) => "end",
         Input::Request(..) => "request",
         Input::Watched(_) => "watched",
+        Input::FirstContent(_) => "first content",
         Input::StoreDone(..) => "store done",
         Input::ComputeDone(..) => "compute done",
         Input::TaskDone(..) => "task done",

@@ -26,7 +26,12 @@ type UrlField = fn(&mut HookRule) -> &mut Option<HookUrl>;
 type TimeField = fn(&mut HookRule) -> &mut Option<u64>;
 
 /// The hooks.
-const HOOKS: [(&str, UrlField, &str); 2] = [
+const HOOKS: [(&str, UrlField, &str); 3] = [
+    (
+        "on_load",
+        |rule| &mut rule.on_load,
+        "Who is asked what a room is to hold in which nothing was ever written",
+    ),
     (
         "on_change",
         |rule| &mut rule.on_change,

@@ -136,6 +136,22 @@ impl Engine {
         view::lines(root, &self.doc.transact())
     }
 
+    /// Makes these roots, by name.
+    ///
+    /// # Errors
+    /// [`Refuse`]: one is neither a text, nor an array, nor a map.
+    ///
+    /// # Panics
+    /// yrs may; the document is of no use then.
+    pub fn make(
+        &mut self,
+        roots: &serde_json::Map<String, Value>,
+    ) -> Result<Option<CheckedUpdate>, Refuse> {
+        let mut transaction = self.doc.transact_mut();
+        edit::make_roots(roots, &mut transaction)?;
+        checked(transaction.encode_update_v1().into())
+    }
+
     fn edit(
         &mut self,
         root: Option<&str>,

@@ -8,6 +8,7 @@ use greenroom_service::{Refuse, SessionId};
 
 use super::ask::{Ask, Outcome};
 use super::engine::Engine;
+use super::gate::{CheckedUpdate, check_update};
 use super::shadow::{Shadow, Verdict};
 use super::update::{Digest, StateVector};
 use crate::room::request::RequestId;
@@ -22,6 +23,8 @@ pub enum DocumentJob {
     Load(Vec<LoadDocument>),
     /// Bring one document up to date and encode what is asked for.
     Work(Box<Work>),
+    /// Check what a document is to hold at first, or make it.
+    First(FirstContent),
 }
 
 /// How it ended.
@@ -31,6 +34,17 @@ pub enum DocumentJobDone {
     Loaded(Result<Vec<LoadedDocument>, String>),
     /// The document is up to date.
     Worked(Box<Worked>),
+    /// The first content; `None` when it is nothing, or why it cannot be one.
+    First(Result<Option<CheckedUpdate>, String>),
+}
+
+/// What a document is to hold at first.
+#[derive(Debug)]
+pub enum FirstContent {
+    /// An update, v1.
+    Update(Bytes),
+    /// Its roots by name: a text, an array or a map each; made under this client id.
+    Roots(u64, serde_json::Map<String, serde_json::Value>),
 }
 
 /// The stored past of a document.
@@ -142,6 +156,30 @@ impl DocumentJob {
                 DocumentJobDone::Loaded(documents.into_iter().map(load).collect())
             }
             Self::Work(work) => DocumentJobDone::Worked(Box::new(work.run())),
+            Self::First(content) => DocumentJobDone::First(content.check()),
+        }
+    }
+}
+
+impl FirstContent {
+    fn check(self) -> Result<Option<CheckedUpdate>, String> {
+        let update = match self {
+            Self::Update(update) => {
+                check_update(update).map_err(|error| format!("no good update: {error}"))?
+            }
+            Self::Roots(client, roots) => {
+                let made = guarded(|| Engine::new(client).make(&roots))?;
+                match made.map_err(|refuse| refuse.reason)? {
+                    Some(update) => update,
+                    None => return Ok(None),
+                }
+            }
+        };
+        match Shadow::default().verdict(&update.digest) {
+            Verdict::Ready => Ok(Some(update)),
+            Verdict::NoOp => Ok(None),
+            Verdict::Pending => Err("the update builds on others that are not in it".into()),
+            Verdict::Refused(error) => Err(error.to_string()),
         }
     }
 }

@@ -5,8 +5,11 @@ use serde_json::json;
 
 use super::*;
 use crate::collab::doc::ask::{Answer, Whole};
+use crate::collab::doc::gate::CheckedUpdate;
+use crate::collab::doc::job::{DocumentJob, DocumentJobDone, FirstContent};
 use crate::hooks::{Event, Mark, Unloaded, Wishes};
 use crate::room::request::{HookRequest, Reply, Request};
+use crate::room::{Input, Stopped};
 use crate::store::{StoreError, StoreReply, StoreRequest};
 
 fn hooked() -> TestRoom {
@@ -165,4 +168,108 @@ fn a_room_without_hooks_marks_nothing() {
     ada.write(&mut room, "text");
     room.unload();
     assert_eq!(marks(&mut room), []);
+}
+
+/// A room that asks for its first content.
+fn asking() -> TestRoom {
+    let mut room = room();
+    room.wish(Wishes {
+        changes: true,
+        unloads: false,
+        first_content: true,
+    });
+    room.crash();
+    assert_eq!(room.first_contents_asked(), 1);
+    room
+}
+
+fn checked(content: FirstContent) -> Result<Option<CheckedUpdate>, String> {
+    match DocumentJob::First(content).run() {
+        DocumentJobDone::First(checked) => checked,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn roots(value: serde_json::Value) -> FirstContent {
+    let serde_json::Value::Object(roots) = value else {
+        panic!("{value} is no object");
+    };
+    FirstContent::Roots(77, roots)
+}
+
+#[test]
+fn the_first_content_is_durable_before_anybody_is_let_in_and_asked_for_once() {
+    let mut room = asking();
+    let mut all: Vec<_> = (1..=20).map(|n| Editor::join(&mut room, n, "")).collect();
+    assert_eq!(room.first_contents_asked(), 1);
+    room.hold_store();
+    let content = checked(roots(json!({ "t": "from elsewhere" })));
+    room.input(Input::FirstContent(content));
+    for editor in &mut all {
+        assert_eq!(
+            (editor.hear(&mut room).text(), editor.synced),
+            (String::new(), false)
+        );
+    }
+    room.release_store();
+    for editor in &mut all {
+        assert_eq!(editor.hear(&mut room).text(), "from elsewhere");
+    }
+    // Whoever gave it is not told of it, and it is asked for no more.
+    assert_eq!(marks(&mut room), []);
+    room.crash();
+    assert_eq!(room.first_contents_asked(), 1);
+    let mut late = Editor::join(&mut room, 30, "");
+    assert_eq!(late.hear(&mut room).text(), "from elsewhere");
+}
+
+#[test]
+fn without_an_answer_the_room_is_not_made() {
+    let mut room = asking();
+    let ada = room.join_yjs("ada", "");
+    room.input(Input::FirstContent(Err("no answer".into())));
+    assert!(room.closed(ada).is_some());
+    assert!(matches!(room.stopped(), Some(Stopped::NoFirstContent(_))));
+    let content = checked(roots(json!({ "t": "text" })));
+    // The store takes it not: nobody sees the room without it.
+    room.load();
+    let ada = room.join_yjs("ada", "");
+    room.fail_store(StoreError::Full);
+    room.input(Input::FirstContent(content));
+    assert!(room.closed(ada).is_some());
+    assert!(matches!(room.stopped(), Some(Stopped::StoreFailed(_))));
+}
+
+#[test]
+fn a_room_that_is_to_hold_nothing_is_a_room_as_any() {
+    let mut room = asking();
+    let mut ada = Editor::join(&mut room, 1, "");
+    room.input(Input::FirstContent(Ok(None)));
+    ada.hear(&mut room);
+    assert!(ada.synced);
+    room.unload();
+    room.load();
+    assert_eq!(room.first_contents_asked(), 2, "nothing was written yet");
+}
+
+#[test]
+fn content_is_checked_before_it_is_stored() {
+    let good = checked(roots(
+        json!({ "a": "text", "b": [1, { "c": null }], "d": { "e": 1 } }),
+    ));
+    let update = good.unwrap().unwrap().bytes;
+    assert!(checked(FirstContent::Update(update)).unwrap().is_some());
+    for nothing in [
+        FirstContent::Update(Bytes::from_static(&[0, 0])),
+        roots(json!({})),
+    ] {
+        assert!(checked(nothing).unwrap().is_none());
+    }
+    for bad in [
+        FirstContent::Update(Bytes::from_static(b"nonsense")),
+        FirstContent::Update(insertion(1, 5, "its cause is not there")),
+        roots(json!({ "a": 1 })),
+    ] {
+        assert!(checked(bad).is_err());
+    }
 }

@@ -59,6 +59,7 @@ impl TestRoom {
             // Its store lets nothing wait but what a test holds.
             Output::HurryStore => {}
             Output::Task(id, spec) => self.tasks.push((id, spec)),
+            Output::FirstContent => self.first_contents_asked += 1,
             Output::Idle => self.is_idle = true,
             Output::Note(note) => self.notes.push(note),
             Output::Stopped(why) => {

@@ -70,6 +70,35 @@ pub(super) fn edit(
     Ok(())
 }
 
+/// Makes the roots of an empty document.
+pub(super) fn make_roots(
+    roots: &Map<String, Value>,
+    transaction: &mut TransactionMut<'_>,
+) -> Result<(), Refuse> {
+    for (name, value) in roots {
+        match value {
+            Value::String(content) => {
+                let text = transaction.get_or_insert_text(name.as_str());
+                splice(&text, 0, 0, content, transaction);
+            }
+            Value::Array(values) => {
+                let array = transaction.get_or_insert_array(name.as_str());
+                insert_items(&array, 0, values, transaction);
+            }
+            Value::Object(object) => {
+                let map = transaction.get_or_insert_map(name.as_str());
+                fill_map(&map, object, transaction);
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {
+                let reason =
+                    format!("the root `{name}` is neither a text, nor an array, nor a map");
+                return Err(Refuse::new("root_type", reason));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn text_root(
     name: &str,
     found: Root,
