@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import WebSocket from "ws";
 import * as Y from "yjs";
 import { Editor, editors } from "../lib/editor.mjs";
 import { Receiver, SECRET } from "../lib/receiver.mjs";
@@ -22,6 +23,7 @@ before(async () => {
     ["on_change", "told/**"],
     ["on_unload", "told/**"],
     ["on_load", "made/**"],
+    ["authenticate", "known/**"],
   ];
   server = await Server.start(() => ({
     ...receiver.environment(hooks),
@@ -148,6 +150,43 @@ test("without an answer a room is not made, and with one it is", async (t) => {
   const [cleo] = await editors(1, server, "made/d");
   t.after(() => cleo.close());
   assert.equal(cleo.firstSight, "", "204: it holds nothing at first");
+});
+
+test("a hook says who may join whom no token makes known", async (t) => {
+  let failures = 1;
+  receiver.answer = ({ path, headers, message }) => {
+    if (path !== "/authenticate") return undefined;
+    if (failures-- > 0) return { status: 502 };
+    const rights = { "session=ada": ["read", "write", "presence"], "session=bob": ["read"] };
+    const found = rights[headers.cookie];
+    if (found === undefined) return { status: message.data.token === "theirs" ? 403 : 401 };
+    return { status: 200, headers: JSON_TYPE, body: JSON.stringify({ user: "x", rights: found }) };
+  };
+  const as = (cookie) =>
+    class extends WebSocket {
+      constructor(url, protocols) {
+        super(url, protocols, { headers: cookie === undefined ? {} : { cookie } });
+      }
+    };
+  const open = (cookie, params = {}) => {
+    const editor = new Editor(server, "known/a", { WebSocketPolyfill: as(cookie), params });
+    t.after(() => editor.close());
+    return editor;
+  };
+  const ada = await open("session=ada").synced();
+  assert.deepEqual(ada.closes, [4504], "no answer is transient");
+  const bob = await open("session=bob").synced();
+  ada.type("from ada");
+  await bob.sees("from ada");
+  const { message } = receiver.got.find((got) => got.path === "/authenticate");
+  assert.deepEqual(message.data, { room: "known/a", document: "", protocol: "yjs", token: null });
+  const refused = async (editor) => {
+    const closed = () => editor.closes.length > 0;
+    await until(closed, [[editor.provider, "connection-close"]], 20_000, () => "it is closed");
+    return editor.closes[0];
+  };
+  assert.equal(await refused(open(undefined)), 4401);
+  assert.equal(await refused(open(undefined, { token: "theirs" })), 4403);
 });
 
 test("a kill between change and delivery loses nothing", async () => {

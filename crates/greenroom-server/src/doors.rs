@@ -27,6 +27,7 @@ use crate::codec::{Agreed, CodecLimits, Decoder, Upgrade, negotiate, upgrade};
 use crate::conn::{self, ConnTask};
 use crate::crowd::{Full, Place};
 use crate::edge::wall_ms;
+use crate::hooks::Question;
 use crate::link::{Conn, Resume};
 use crate::meters::table;
 use crate::multiplex::{self, Peer};
@@ -237,8 +238,14 @@ fn let_in(
     let policy = app.policy();
     let agreed = negotiate(request.headers()).filter(|_| policy.compression);
     let token = token_of(request.headers(), request.uri().query());
-    let identity = policy.authenticate(token.as_deref(), &room, wall_ms() / 1_000);
-    let identity = identity.map_err(|error| {
+    let document = query_value(request.uri().query(), "doc").unwrap_or_default();
+    let judged = policy.authenticate(token.as_deref(), &room, wall_ms() / 1_000);
+    let whom = (&room, document.as_str(), protocol);
+    let question = Question::of(&policy, &request, whom, token.as_deref(), &judged);
+    let identity = judged.map_err(|error| {
+        if question.is_some() {
+            return error.close_reason();
+        }
         table::AUTH_FAILURES.with(&[error.name()]).increment(1);
         spans::room(&room).in_scope(|| tracing::debug!(%error, "not let in"));
         error.close_reason()
@@ -249,10 +256,7 @@ fn let_in(
         }
         _ => Err(CloseReason::Forbidden),
     };
-    let (document, origin) = (
-        query_value(request.uri().query(), "doc").unwrap_or_default(),
-        origin_of(&request),
-    );
+    let origin = origin_of(&request);
     let (response, upgraded) = answer(&mut request, upgrade, agreed.as_ref());
     let arrival = Box::new(Arrival {
         app: Arc::clone(app),
@@ -263,6 +267,7 @@ fn let_in(
         protocol,
         inflates: agreed.is_some(),
         deflates: agreed.is_some_and(|agreed| agreed.deflates),
+        question: question.filter(|_| right_door.is_ok()),
         identity: identity.and_then(|identity| right_door.map(|()| identity)),
     });
     app.edge().spawn(async move {
@@ -310,6 +315,8 @@ struct Arrival {
     /// The peer is sent compressed messages.
     deflates: bool,
     identity: Result<Identity, CloseReason>,
+    /// A hook decides instead.
+    question: Option<Question>,
 }
 
 impl Arrival {
@@ -331,7 +338,11 @@ impl Arrival {
             self.protocol,
             self.app.edge().clock.now(),
         ));
-        let admitted = match self.identity {
+        let identity = match self.question {
+            Some(question) => question.ask(self.app.edge()).await,
+            None => self.identity,
+        };
+        let admitted = match identity {
             Ok(identity) => self
                 .app
                 .rooms()

@@ -19,6 +19,8 @@ const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 /// The hooks, as configuration, logs and metrics call them.
 pub(super) const ON_CHANGE: &str = "on_change";
 /// See above.
+pub(super) const AUTHENTICATE: &str = "authenticate";
+/// See above.
 pub(super) const ON_LOAD: &str = "on_load";
 /// See above.
 pub(super) const ON_UNLOAD: &str = "on_unload";
@@ -38,6 +40,7 @@ impl Message {
         let kind = match hook {
             ON_CHANGE => "document.changed",
             ON_LOAD => "room.load",
+            AUTHENTICATE => "session.authenticate",
             _ => "room.unloaded",
         };
         let body = json!({ "type": kind, "at_ms": at.0, "data": data });
@@ -68,6 +71,11 @@ impl Message {
         let name = crc32fast::hash(document.as_bytes());
         let id = format!("chg_{:032x}_{name:08x}_{}", of.incarnation, of.seq);
         Self::new(id, ON_CHANGE, at, data)
+    }
+
+    /// Somebody wants into a room; `nonce` is random.
+    pub(super) fn authenticate(data: Map<String, Value>, at: Millis, nonce: u64) -> Self {
+        Self::new(format!("auth_{nonce:016x}"), AUTHENTICATE, at, data)
     }
 
     /// A room is to be told what it holds at first; `nonce` is random.

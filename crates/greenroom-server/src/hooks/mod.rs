@@ -2,6 +2,7 @@
 //! is delivered from there, at least once and in the order of each room; see
 //! [`greenroom_core::hooks`].
 
+mod authenticate;
 mod call;
 mod client;
 mod deliver;
@@ -20,6 +21,7 @@ pub use rules::{Content, HookRule, HookRules};
 pub use secret::{HookSecret, HookSecretError};
 pub use target::{HookUrl, HookUrlError};
 
+pub(crate) use authenticate::Question;
 pub(crate) use deliver::run;
 pub(crate) use first_content::first_content;
 

@@ -27,6 +27,8 @@ pub struct Content {
 pub struct HookRule {
     /// The rooms.
     pub pattern: Pattern,
+    /// Who is asked about those whom no token of ours makes known.
+    pub authenticate: Option<HookUrl>,
     /// Who is asked what a room is to hold at first.
     pub on_load: Option<HookUrl>,
     /// Who is told when a document changed.
@@ -80,6 +82,7 @@ impl HookRule {
     pub const fn new(pattern: Pattern) -> Self {
         Self {
             pattern,
+            authenticate: None,
             on_load: None,
             on_change: None,
             on_unload: None,
@@ -106,6 +109,10 @@ impl HookRules {
             unloads: self.on_unload(room).is_some(),
             first_content: self.on_load(room).is_some(),
         }
+    }
+
+    pub(super) fn authenticate(&self, room: &RoomId) -> Option<&HookUrl> {
+        self.find(room, |rule| rule.authenticate.as_ref())
     }
 
     pub(super) fn on_load(&self, room: &RoomId) -> Option<&HookUrl> {

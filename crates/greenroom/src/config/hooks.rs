@@ -26,7 +26,12 @@ type UrlField = fn(&mut HookRule) -> &mut Option<HookUrl>;
 type TimeField = fn(&mut HookRule) -> &mut Option<u64>;
 
 /// The hooks.
-const HOOKS: [(&str, UrlField, &str); 3] = [
+const HOOKS: [(&str, UrlField, &str); 4] = [
+    (
+        "authenticate",
+        |rule| &mut rule.authenticate,
+        "Who is asked about those who join without a token of ours",
+    ),
     (
         "on_load",
         |rule| &mut rule.on_load,
