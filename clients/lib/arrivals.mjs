@@ -1,7 +1,7 @@
 // Who came in when, by the server's log: a busy client sees it late.
 
 /** Variables for a server that logs who comes in. */
-export const LOGS_ARRIVALS = { GREENROOM_LOG: "info,greenroom_server::conn=debug" };
+export const LOGS_ARRIVALS = { GREENROOM_LOG: "info,greenroom_server::lifecycle=debug" };
 
 /** How many came in by these lines of the log, and the most within any second. */
 export function arrivals(lines) {

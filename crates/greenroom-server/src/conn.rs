@@ -8,7 +8,7 @@ use greenroom_core::close_reason::{CloseReason, Protocol};
 use greenroom_core::limits::Limits;
 use greenroom_core::protocol::{self, ClientMessage, websocket, yjs};
 use greenroom_core::room::session::Hello;
-use greenroom_service::{Message, SessionId, UserId};
+use greenroom_service::{Message, SessionId};
 use tokio::time::Instant;
 
 use crate::codec::Item;
@@ -19,7 +19,6 @@ use crate::meters::{self, Meters};
 use crate::pulse::{Beat, Pulse};
 use crate::reader::{ConnReader, ReadError, Received};
 use crate::rooms::RoomRef;
-use crate::spans;
 use crate::writer::Flushed;
 
 /// How long a peer gets to take the close frame and what was before it.
@@ -54,8 +53,6 @@ impl Drop for Membership {
 /// connection.
 pub(crate) async fn run(hello: Box<Hello>, mut task: Box<ConnTask>, early: Vec<u8>) {
     let _open = OpenGauge::new(task.protocol);
-    let user = hello.user.clone();
-    task.log(user.as_ref(), "joined");
     let Membership { room, session } = &task.membership;
     let join = Mail::Join(*session, hello, Arc::clone(&task.conn));
     if room.send_at_once(join).await.is_err() {
@@ -63,7 +60,6 @@ pub(crate) async fn run(hello: Box<Hello>, mut task: Box<ConnTask>, early: Vec<u
         return Box::pin(finish(&task.conn, &mut task.reader)).await;
     }
     let ended = task.run(early).await;
-    task.log(user.as_ref(), "left");
     let ConnTask {
         conn,
         mut reader,
@@ -148,15 +144,6 @@ impl ConnTask {
             messages: Vec::new(),
             now,
         })
-    }
-
-    /// Its coming and going, for who asks for that: an access log is off by default.
-    fn log(&self, user: Option<&UserId>, what: &'static str) {
-        if tracing::enabled!(tracing::Level::DEBUG) {
-            let Membership { room, session } = &self.membership;
-            let protocol = self.protocol.name();
-            spans::conn(room.id(), *session, user).in_scope(|| tracing::debug!(protocol, "{what}"));
-        }
     }
 
     async fn run(&mut self, mut early: Vec<u8>) -> Ended {

@@ -67,7 +67,7 @@ impl Turns {
         Self {
             room: edge.room(config, now),
             meters: edge.meters(id),
-            seats: Seats::new(orders.clone()),
+            seats: Seats::new(id.clone(), orders.clone()),
             errands: Errands::new(Arc::clone(&edge), Weak::clone(&cell), orders.clone()),
             desk,
             edge,
@@ -97,7 +97,7 @@ impl Turns {
     pub(crate) fn mail(&mut self, mail: Mail) {
         let input = match mail {
             Mail::Join(session, hello, conn) => {
-                self.seats.add(session, conn);
+                self.seats.add(session, conn, hello.user.clone());
                 Input::Join(session, *hello)
             }
             Mail::Message(session, heard) => {

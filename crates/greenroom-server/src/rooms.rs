@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::desk::Desk;
 use crate::edge::{Clock, Edge};
+use crate::lifecycle;
 use crate::mail::{Heard, Inboxes, Mail, Order};
 use crate::meters::table;
 use crate::overview::Troubles;
@@ -311,6 +312,7 @@ impl Rooms {
 
     /// A room's task ends.
     pub(crate) fn stopped(self: &Arc<Self>, room: &RoomId, instance: Instance, why: &Stopped) {
+        lifecycle::closed(room, why);
         let (ended, word) = match why {
             Stopped::Drained => (Ended::Drained, "drained"),
             Stopped::Deleted => (Ended::Drained, "deleted"),

@@ -2,15 +2,17 @@
 //! for as long as the sockets take them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use greenroom_core::close_reason::CloseReason;
+use greenroom_core::close_reason::{CloseReason, Protocol};
 use greenroom_core::room::{Room, Taken};
-use greenroom_service::{Millis, SessionId};
+use greenroom_service::{Millis, RoomId, SessionId, UserId};
 use tokio::sync::mpsc;
 
 use crate::edge::Edge;
+use crate::lifecycle::{self, Who};
 use crate::link::Conn;
 use crate::mail::Order;
 use crate::meters::Sent;
@@ -26,14 +28,33 @@ const FLUSHED_AT_ONCE_MAX: usize = 128;
 /// A session's connection.
 struct Seat {
     conn: Arc<Conn>,
+    user: Option<UserId>,
     /// Taken from the room and not written: another room filled the socket meanwhile.
     held: Vec<Bytes>,
     blocked: bool,
+    /// The room has ended the session, and its connection is told.
+    closed: bool,
+}
+
+impl Seat {
+    fn who<'a>(&'a self, room: &'a RoomId, session: SessionId) -> Who<'a> {
+        Who {
+            room,
+            session,
+            user: self.user.as_ref(),
+            protocol: self.conn.protocol(),
+        }
+    }
 }
 
 /// The connections of a room's sessions.
 pub(crate) struct Seats {
+    room: RoomId,
     seats: BTreeMap<SessionId, Seat>,
+    /// Who came in this turn and may yet be turned away. Empty while nobody reads of it.
+    arrived: Vec<SessionId>,
+    /// How many seats there are of each protocol that has any.
+    protocols: BTreeMap<Protocol, usize>,
     /// Where a blocked connection tells that it can write again.
     orders: mpsc::UnboundedSender<Order>,
     sent: Sent,
@@ -44,9 +65,12 @@ pub(crate) struct Seats {
 }
 
 impl Seats {
-    pub(crate) fn new(orders: mpsc::UnboundedSender<Order>) -> Self {
+    pub(crate) fn new(room: RoomId, orders: mpsc::UnboundedSender<Order>) -> Self {
         Self {
+            room,
             seats: BTreeMap::new(),
+            arrived: Vec::new(),
+            protocols: BTreeMap::new(),
             orders,
             sent: Sent::default(),
             flushed: 0,
@@ -55,30 +79,67 @@ impl Seats {
     }
 
     /// A session has come.
-    pub(crate) fn add(&mut self, session: SessionId, conn: Arc<Conn>) {
+    pub(crate) fn add(&mut self, session: SessionId, conn: Arc<Conn>, user: Option<UserId>) {
+        *self.protocols.entry(conn.protocol()).or_default() += 1;
+        if lifecycle::wanted() {
+            self.arrived.push(session);
+        }
         let seat = Seat {
             conn,
+            user,
             held: Vec::new(),
             blocked: false,
+            closed: false,
         };
         self.seats.insert(session, seat);
     }
 
     /// A session has gone.
     pub(crate) fn remove(&mut self, session: SessionId) {
-        self.seats.remove(&session);
+        self.tell_arrived();
+        if let Some(seat) = self.take(session)
+            && !seat.closed
+        {
+            lifecycle::left(seat.who(&self.room, session), self.seats.len());
+        }
+    }
+
+    fn take(&mut self, session: SessionId) -> Option<Seat> {
+        let seat = self.seats.remove(&session)?;
+        if let Entry::Occupied(mut seats) = self.protocols.entry(seat.conn.protocol()) {
+            *seats.get_mut() -= 1;
+            if *seats.get() == 0 {
+                seats.remove();
+            }
+        }
+        Some(seat)
+    }
+
+    /// Tells who was let in since the last time.
+    fn tell_arrived(&mut self) {
+        for session in self.arrived.drain(..) {
+            if let Some(seat) = self.seats.get(&session) {
+                let who = seat.who(&self.room, session);
+                lifecycle::joined(who, self.seats.len(), self.protocols.len());
+            }
+        }
     }
 
     /// A session was never let in.
     pub(crate) fn turn_away(&mut self, session: SessionId, reason: CloseReason) {
-        if let Some(seat) = self.seats.remove(&session) {
+        if let Some(seat) = self.take(session) {
+            lifecycle::sent_away(seat.who(&self.room, session), reason);
             seat.conn.turn_away(session, reason);
         }
     }
 
     /// Closes whoever is left.
     pub(crate) fn close_all(&mut self, reason: CloseReason) {
+        self.protocols.clear();
         for (session, seat) in std::mem::take(&mut self.seats) {
+            if !seat.closed {
+                lifecycle::sent_away(seat.who(&self.room, session), reason);
+            }
             seat.conn.close_session(session, reason);
         }
     }
@@ -125,7 +186,11 @@ impl Seats {
                 }
             }
             match taken {
-                Taken::Close(reason) => return seat.conn.close_session(session, reason),
+                Taken::Close(reason) => {
+                    seat.closed = true;
+                    lifecycle::sent_away(seat.who(&self.room, session), reason);
+                    return seat.conn.close_session(session, reason);
+                }
                 Taken::All if seat.held.is_empty() => return,
                 Taken::All | Taken::More => {}
             }
@@ -135,6 +200,7 @@ impl Seats {
     /// The turn is over: hands the counts to the meters, and what was kept to helpers, which run
     /// wherever a worker is free.
     pub(crate) fn settle(&mut self, edge: &Edge) {
+        self.tell_arrived();
         self.sent.settle();
         self.flushed = 0;
         let mut kept = std::mem::take(&mut self.kept);

@@ -6,6 +6,7 @@ mod cli;
 mod client;
 mod commands;
 mod config;
+mod dev_lines;
 mod env_vars;
 mod exit_codes;
 mod failure;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::family::{Counter, Gauge, Histogram};
 use super::table;
+use crate::lifecycle;
 use crate::spans;
 use crate::traces::CommitSpan;
 
@@ -70,6 +71,7 @@ impl Series {
 #[derive(Debug)]
 pub(crate) struct RoomMeters {
     series: &'static Series,
+    kind: &'static str,
     began: Instant,
     turns: u32,
     /// When this turn began, if it is timed.
@@ -91,6 +93,7 @@ impl RoomMeters {
         series.loaded.add(1.0);
         Self {
             series,
+            kind,
             began: Instant::now(),
             turns: 0,
             turn_began: None,
@@ -106,7 +109,7 @@ impl RoomMeters {
     pub(crate) fn live(&self, room: &RoomId) {
         let took = self.began.elapsed();
         self.series.load_seconds.record(took.as_secs_f64());
-        spans::room(room).in_scope(|| tracing::debug!("loaded"));
+        lifecycle::opened(room, self.kind);
     }
 
     /// A turn begins, with so many messages waiting.

@@ -51,7 +51,7 @@ fn run_server(
     let started = Instant::now();
     let resolved = resolve(purpose, flags, &Environment::of_process())?;
     let options = &resolved.options;
-    let log = logging::start(options.log_form.value, options.filter(), printer)?;
+    let log = logging::start(purpose, options.log_form.value, options.filter(), printer)?;
     // Dropped behind the server, with what it sent at its end.
     #[cfg(feature = "otel")]
     let _traces = crate::traces::start(|name| std::env::var(name).ok())?;

@@ -330,3 +330,39 @@ fn no_log_line_holds_a_payload_or_a_token() {
     assert!(joined.contains(spans), "{joined}");
     assert!(joined.contains("\"name\":\"conn\""), "{joined}");
 }
+
+#[cfg(unix)]
+#[test]
+fn dev_says_who_comes_and_goes() {
+    let shell = Shell::new();
+    let start = |filter: &[&str]| {
+        let rooms = ["dev", "--rooms", "echo/*=echo", "--log", "text"];
+        let dev = Running::start(&shell, &[&rooms, &FREE[..], filter].concat());
+        let said = speak(&dev.address(), "/ws/room/echo/1", "hello");
+        assert!(said.ends_with(b"hello"));
+        dev
+    };
+    let mut dev = start(&[]);
+    let mut lines = Vec::new();
+    while lines.len() < 3 {
+        let mut line = String::new();
+        assert!(dev.stderr.read_line(&mut line).unwrap() > 0, "{lines:?}");
+        // Each begins with the time; others of the log have a date, too.
+        if let Some((_, rest)) = line.split_once("Z  ")
+            && rest.starts_with(['*', '+', '-', '!'])
+        {
+            lines.push(rest.trim_end().to_owned());
+        }
+    }
+    assert_eq!(
+        lines,
+        [
+            "*             echo/1            opened, service",
+            "+ somebody    echo/1            raw         1 session",
+            "- somebody    echo/1            left        0 sessions",
+        ]
+    );
+    drop(dev);
+    let log = start(&["--log-filter", "info"]).log();
+    assert!(!log.contains("echo/1"), "{log}");
+}
