@@ -17,21 +17,13 @@ if readelf --program-headers "$binary" | grep INTERP >/dev/null; then
     exit 1
 fi
 
-scratch=$(mktemp -d)
+. scripts/server.sh
 # Without a variable, a home or a library to lean on.
-env -i "$binary" dev --data "$scratch/data" --listen 127.0.0.1:0 2>"$scratch/said" &
-server=$!
-trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; rm -rf "$scratch"' EXIT
-for _ in $(seq 200); do
-    grep -q '^ready in ' "$scratch/said" && break
-    kill -0 "$server" || { cat "$scratch/said" >&2; exit 1; }
-    sleep 0.1
-done
-url=$(sed -n 's/^listening on //p' "$scratch/said")
+start_server env -i "$binary" dev --data "$scratch/data" --listen 127.0.0.1:0
 
 [ "$(env -i "$binary" health "$url")" = ready ]
 env -i "$binary" backup "$scratch/backup" --server "$url" >/dev/null
 kill -TERM "$server"
 wait "$server"
-trap 'rm -rf "$scratch"' EXIT
+server=
 say "static, $(du -k "$binary" | cut -f1) KiB: it serves, is copied and stops"

@@ -13,16 +13,8 @@ if [ ! -x "$tools/bin/schemathesis" ]; then
     "$tools/bin/pip" install --quiet "schemathesis==$version"
 fi
 
-said=$(mktemp)
-"$GREENROOM_BIN" dev --data :memory: --listen 127.0.0.1:0 2>"$said" &
-server=$!
-trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; rm -f "$said"' EXIT
-for _ in $(seq 100); do
-    grep -q '^ready in ' "$said" && break
-    kill -0 "$server" || { cat "$said" >&2; exit 1; }
-    sleep 0.1
-done
-url=$(sed -n 's/^listening on //p' "$said")
+. scripts/server.sh
+start_server "$GREENROOM_BIN" dev --data :memory: --listen 127.0.0.1:0
 
 # Left out: the tail, which does not end; and that a valid request is accepted, for whether a room or a
 # place in a document is there is not in the description.
