@@ -14,7 +14,8 @@ pub(crate) enum Dialect {
     YWebsocket,
     /// y-websocket at `/d/ROOM/ws/ROOM`; the document must be made first.
     YSweet,
-    /// Each message with the room in front, after a token.
+    /// Each message with the room in front, after a token; at `/hocuspocus`, where theirs does not
+    /// care.
     Hocuspocus,
     /// Text frames of a service at `/ws/room/counter/ROOM`.
     Counter,
@@ -45,7 +46,7 @@ impl Dialect {
             Self::Yjs => format!("/yjs/{room}"),
             Self::YWebsocket => format!("/{room}"),
             Self::YSweet => format!("/d/{room}/ws/{room}"),
-            Self::Hocuspocus => "/".to_owned(),
+            Self::Hocuspocus => "/hocuspocus".to_owned(),
             Self::Counter => format!("/ws/room/counter/{room}"),
         }
     }

@@ -68,6 +68,11 @@ pub(crate) const KINDS: &[Kind] = &[
         ],
         ..OURS
     },
+    Kind {
+        name: "greenroom-hocuspocus",
+        dialect: Dialect::Hocuspocus,
+        ..OURS
+    },
     FLOOR,
     Kind {
         name: "floor-direct",

@@ -158,10 +158,13 @@ impl Room {
         let Some(frame) = stream.and_then(|stream| encoded.frame(stream)) else {
             return;
         };
-        if gate > self.journal.durable() {
+        let is_of_write = matches!(message, ServerMessage::Saved | ServerMessage::SavedUntil(_));
+        if is_of_write {
+            // One who reads "saved" does not see the rest of a commit window, which rooms share.
+            self.journal.expect(gate);
+        } else if gate > self.journal.durable() {
             self.hurry(gate);
         }
-        let is_of_write = matches!(message, ServerMessage::Saved | ServerMessage::SavedUntil(_));
         self.outbox.send_sure(id, frame, gate, is_of_write);
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Journal {
     /// Somebody waits for what is waiting: do not wait for company.
     urgent: bool,
     in_flight: Option<InFlight>,
+    /// Somebody is to be told that this record is durable, and can wait for company until then.
+    expected: u64,
     /// When an append was last handed over.
     submitted_at: Option<Millis>,
     /// The store refused an append: no writes until then.
@@ -101,9 +103,16 @@ impl Journal {
         }
     }
 
+    /// Somebody is to be told of record `seq`, and is in no hurry.
+    pub(super) fn expect(&mut self, seq: u64) {
+        self.expected = self.expected.max(seq);
+    }
+
     /// Whether anything hangs on the store's answer to the append in flight.
     pub(super) fn is_awaited(&self) -> bool {
-        !self.waiting.is_empty() || self.in_flight.as_ref().is_some_and(|f| f.urgent)
+        !self.waiting.is_empty()
+            || self.expected > self.durable
+            || self.in_flight.as_ref().is_some_and(|f| f.urgent)
     }
 
     /// When what waits is to be appended at the latest. Aligned to the window, so that the rooms
@@ -166,6 +175,7 @@ impl Journal {
         self.waiting_since = None;
         self.urgent = false;
         self.in_flight = None;
+        self.expected = 0;
         self.head = self.durable;
     }
 

@@ -10,6 +10,9 @@ use crate::room::Input;
 use crate::room::request::Seen;
 use crate::store::StoreError;
 
+/// Receipts wait for company until it is over.
+const WINDOW_MS: u64 = 100;
+
 /// A provider of Hocuspocus with a real document, which counts as that does.
 struct Writer {
     doc: Doc,
@@ -127,6 +130,7 @@ fn a_write_is_saved_when_the_store_has_it() {
     assert_eq!(ada.count, 0);
     room.hold_store();
     ada.write(&mut room, "a");
+    room.advance(WINDOW_MS);
     ada.write(&mut room, "b");
     // Others see it at once, and so does it what they do: a receipt holds up nothing.
     let mut bob = Editor::join(&mut room, 2, "");
@@ -138,6 +142,8 @@ fn a_write_is_saved_when_the_store_has_it() {
     assert!(room.answer_store());
     assert_eq!(ada.hear(&mut room).log(), "+");
     room.release_store();
+    assert_eq!(ada.hear(&mut room).log(), "");
+    room.advance(WINDOW_MS);
     assert_eq!(ada.hear(&mut room).log(), "+");
     assert_eq!(ada.count, 0);
 }
@@ -156,7 +162,9 @@ fn what_is_refused_is_never_saved() {
     // It may write from now on, and says again what it has.
     room.input(Input::Renew(ada.session, Rights::ALL));
     ada.force_sync(&mut room);
-    assert_eq!(ada.hear(&mut room).hear(&mut room).log(), "w12+");
+    ada.hear(&mut room);
+    room.advance(WINDOW_MS);
+    assert_eq!(ada.hear(&mut room).log(), "w12+");
     assert_eq!(ada.count, 0);
     room.input(Input::Renew(ada.session, Rights::WRITE));
     assert_eq!(room.closed(ada.session), Some(CloseReason::Forbidden));
@@ -191,10 +199,12 @@ fn the_answer_to_a_further_question_counts_for_nothing() {
     edit.get_or_insert_text("t").insert(&mut edit, 0, "a");
     drop(edit);
     ada.write(&mut room, "b");
+    room.advance(WINDOW_MS);
     assert_eq!(ada.hear(&mut room).log(), "1+");
     room.hold_store();
     ada.write(&mut room, "c");
     room.release_store();
+    room.advance(WINDOW_MS);
     assert_eq!((ada.hear(&mut room).log().as_str(), ada.count), ("+", 0));
     room.crash();
     let mut bob = Editor::join(&mut room, 2, "");
@@ -214,6 +224,7 @@ fn a_writer_that_lags_loses_no_receipt() {
     }
     room.resume_reading(ada.session);
     ada.hear(&mut room);
+    room.advance(WINDOW_MS);
     ada.hear(&mut room);
     assert_eq!(ada.count, 0, "{}", ada.log);
     assert_eq!(room.closed(ada.session), None);
@@ -278,12 +289,14 @@ fn who_asks_whether_all_is_saved_is_told_when_it_is() {
     assert_eq!(probe(&mut room, ada, 5), b"");
     room.hold_store();
     room.send(ada, sync(1, &insertion(1, 0, "a")));
+    room.advance(WINDOW_MS);
     assert_eq!(told(&mut room, ada), b"");
     room.send(ada, sync(2, &behind(1, 1, 1, 0, "b")));
     assert_eq!(probe(&mut room, ada, 6), b"");
     assert!(room.answer_store());
     assert_eq!(told(&mut room, ada), [5]);
     room.release_store();
+    room.advance(WINDOW_MS);
     assert_eq!(told(&mut room, ada), [6]);
     // A failed append takes back what it had to be told; when it has sent that again, it is told.
     room.fail_store(StoreError::Full);
@@ -292,6 +305,7 @@ fn who_asks_whether_all_is_saved_is_told_when_it_is() {
     room.advance(2_000);
     assert_eq!(probe(&mut room, ada, 7), b"");
     room.send(ada, sync(1, &behind(1, 2, 1, 1, "c")));
+    room.advance(WINDOW_MS);
     assert_eq!(told(&mut room, ada), [7]);
 }
 
