@@ -20,6 +20,8 @@ const INSTEAD: &[(&str, &str)] = &[
     ("zstd", "gzip"),
     ("npm test", "true"),
     ("eyJhbGciOi...", "$TOKEN"),
+    ("1764063271000", "$OLDER"),
+    ("1764066871000", "$NEWER"),
 ];
 
 /// Files and folders that the examples name.
@@ -55,6 +57,14 @@ fn before(command: &str) -> &'static str {
             "greenroom serve --data ./data
              curl -s -X PUT http://localhost:8080/api/rooms/a >/dev/null
              greenroom dev"
+        }
+        "room versions show" | "room versions diff" | "room versions restore"
+        | "room versions rm" => {
+            "id() { greenroom room versions keep design/17 --json | sed -E 's/.*\"id\": ?\"?([0-9]+).*/\\1/'; }
+             OLDER=$(id)
+             curl -s -X PUT 'http://localhost:8080/api/rooms/design%2F17/document/text?root=t' \
+                 -H 'content-type: text/plain' --data y >/dev/null
+             NEWER=$(id)"
         }
         "restore" => "greenroom backup store.backup; gzip <store.backup >store.backup.zst",
         _ => "",
