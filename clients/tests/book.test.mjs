@@ -76,6 +76,9 @@ async function room(server, name) {
   return answer.ok ? await answer.json() : undefined;
 }
 
+/** Of a receiver, not of a client: `hooks.test.mjs` runs it. */
+const ELSEWHERE = ["docs/guides/hooks.md"];
+
 /** The pages with blocks that are fenced as `js`: path from the root, and code. */
 function pages() {
   const files = readdirSync(join(ROOT, "docs"), { recursive: true }).map((path) => join("docs", path));
@@ -83,7 +86,7 @@ function pages() {
   for (const path of ["README.md", ...files.filter((name) => name.endsWith(".md"))]) {
     const text = readFileSync(join(ROOT, path), "utf8");
     const blocks = [...text.matchAll(/^```(?:js|javascript|ts|typescript)\n(.*?)^```$/gms)];
-    if (blocks.length > 0) found[path] = blocks.map(([, code]) => code).join("\n");
+    if (blocks.length > 0 && !ELSEWHERE.includes(path)) found[path] = blocks.map(([, code]) => code).join("\n");
   }
   return found;
 }

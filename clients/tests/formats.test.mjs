@@ -1,5 +1,6 @@
 // Data of other versions: row F29 of docs/faults.md. `fixtures/format-N.tar.gz` is a data directory
 // that the first version with this format left behind: 42 increments, and a text with a snapshot.
+// That of format 2 is the one of format 1 as it was brought forward.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -11,7 +12,7 @@ import { Editor } from "../lib/editor.mjs";
 import { greenroom, Server } from "../lib/server.mjs";
 
 const FIXTURES = join(import.meta.dirname, "../fixtures");
-const FORMATS = [1];
+const FORMATS = [1, 2];
 const FILE = "rooms-1.db";
 /** Where SQLite keeps the number of the format: `user_version`, big-endian. */
 const VERSION_AT = 60;

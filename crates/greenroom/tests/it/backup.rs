@@ -49,7 +49,7 @@ fn a_running_server_is_copied_and_the_copy_restored() {
     let ran = shell.run(&["backup", "store.backup", "--server", &url]);
     naming_the_moment(ran).check(
         0,
-        "Copied 0 rooms as of THEN: 0 snapshots, 0 rows, 43 B (sha256 SUM)\n",
+        "Copied 0 rooms as of THEN: 0 snapshots, 0 rows, 44 B (sha256 SUM)\n",
         KEYS_HINT,
     );
     assert!(!shell.path("store.backup.part").exists());
